@@ -1,0 +1,1 @@
+"""Where checkpoints are kept: object stores with one small face, and the layout of what lies in them."""

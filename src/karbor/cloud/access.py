@@ -1,0 +1,67 @@
+"""How Karbor gets into a cloud: which clouds.yaml describes it, and a session that is logged in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from keystoneauth1 import exceptions as ksa
+from keystoneauth1.access import AccessInfo
+from keystoneauth1.identity.base import BaseIdentityPlugin
+from keystoneauth1.session import Session, TCPKeepAliveAdapter
+from openstack.config import OpenStackConfig
+from openstack.config.cloud_region import CloudRegion
+from openstack.exceptions import ConfigException
+
+from karbor.model.errors import Invalid, NotFound, Unauthorized, Unclear
+
+CONNECTIONS = 64
+"""Kept-alive HTTP connections to one address, so that as many threads never wait for a handshake."""
+
+
+def find_region(name: str, state: Path | None) -> CloudRegion:
+    """The cloud `name` of `state`/clouds.yaml, else of the places where every OpenStack client looks.
+
+    Raises NotFound (no such cloud), Invalid (its entry lacks something, or a file is no YAML).
+    """
+    own = state / "clouds.yaml" if state else None
+    try:
+        if own and own.is_file():
+            config = OpenStackConfig(config_files=[str(own)], secure_files=[], load_envvars=False)
+            if name in config.get_cloud_names():
+                return config.get_one(cloud=name)
+        config = OpenStackConfig()
+        if name not in config.get_cloud_names():
+            places = "the usual clouds.yaml files" if own is None else f"{own} or the usual clouds.yaml files"
+            known = ", ".join(sorted(set(config.get_cloud_names()) - {"defaults"})) or "none"
+            raise NotFound(f"there is no cloud {name!r} in {places} (there: {known}); name another or add it there")
+        return config.get_one(cloud=name)
+    except (ConfigException, ksa.ClientException, ValueError) as error:
+        raise Invalid(f"the entry of cloud {name!r} in clouds.yaml cannot be used: {error}") from error
+
+
+def log_in(name: str, region: CloudRegion, timeout: float) -> tuple[Session, AccessInfo]:
+    """A session with the project's token, and what the token says.
+
+    `timeout` (seconds) holds for each connect and each read of each request.
+    Raises Unauthorized, Invalid (no project, wrong address), Unclear (Keystone does not answer).
+    """
+    try:
+        session = region.get_session()
+        session.timeout = timeout
+        for scheme in ("http://", "https://"):
+            session.session.mount(scheme, TCPKeepAliveAdapter(pool_maxsize=CONNECTIONS))
+        auth = region.get_auth()
+        if not isinstance(auth, BaseIdentityPlugin):
+            raise Invalid(f"cloud {name!r} does not log in to Keystone; give it auth_type password in clouds.yaml")
+        access = auth.get_access(session)
+    except ksa.Unauthorized as error:
+        raise Unauthorized(
+            f"logging in to cloud {name!r} was refused; check user, password and project in clouds.yaml: {error}", 401
+        ) from error
+    except (ksa.ConnectionError, ksa.HttpServerError) as error:
+        raise Unclear(f"logging in to cloud {name!r} got no answer: {error}") from error
+    except (ConfigException, ksa.ClientException) as error:
+        raise Invalid(f"logging in to cloud {name!r} is not possible with its entry in clouds.yaml: {error}") from error
+    if not access.project_id:
+        raise Invalid(f"cloud {name!r} is not scoped to a project; add project_name to its auth in clouds.yaml")
+    return session, access

@@ -1,0 +1,57 @@
+"""Deleting a checkpoint: its tombstone first, then what lies in services, then what lies in the bank."""
+
+from __future__ import annotations
+
+from karbor.banks.archive import NoSuchCheckpoint
+from karbor.cloud.kind import KINDS
+from karbor.engine import effects
+from karbor.engine.run import Run
+from karbor.engine.undertaking import Undertaking
+from karbor.model.resource import ResourceGraph
+from karbor.store import checkpoints, operations
+
+
+class Delete(Undertaking):
+    verb = "delete"
+    fail_status = "error-deleting"
+
+    def forward(self) -> None:
+        self.archive.entomb(self.project_id, self.checkpoint_id, "deleted by its owner")
+        self._record("deleting")
+        graph = self._graph()
+        self.start(graph)
+        scope = self.scope(graph, self.facts() if len(graph) else {}, self.journal)
+        for entry in operations.left_behind(self.database, self.checkpoint_id):
+            effects.remove(scope, KINDS[entry["kind"]], entry["value"]["id"], cleaning=False)
+        run = Run(scope)
+        reasons = run.go()
+        refs = list(graph.resources.values())
+        reason = "; ".join(f"{refs[node]}: {reason}" for node, reason in reasons.items())
+        if not reasons:
+            self.archive.remove(self.project_id, self.checkpoint_id)
+            self._record("deleted")
+            self.end("deleted")
+        elif set(reasons) <= run.deferred:
+            self._record("deleting", reason)
+            self.end("deleting", reason)
+        else:
+            self._record("error-deleting", reason)
+            self.end("error-deleting", reason)
+
+    def _graph(self) -> ResourceGraph:
+        """The good resources of the checkpoint, which are all that still has something in a service."""
+        try:
+            graph = self.archive.read_graph(self.project_id, self.checkpoint_id)
+            good = self.facts()
+        except NoSuchCheckpoint:
+            return ResourceGraph()  # an attempt, or a deletion that was all but over
+        part = ResourceGraph()
+        for ref, resource in graph.resources.items():
+            if ref in good:
+                part.add(resource)
+        for ref in part.resources:
+            part.link(ref, (child for child in graph.children[ref] if child in part))
+        return part
+
+    def _record(self, status: str, reason: str = "") -> None:
+        checkpoints.update(self.database, self.checkpoint_id, status=status, reason=reason)

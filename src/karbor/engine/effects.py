@@ -1,0 +1,256 @@
+"""The three ways in which an operation changes a cloud: create, act, remove; each safe to do again after a crash."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from karbor import clock
+from karbor.cloud.connection import Cloud
+from karbor.cloud.kind import KINDS, UNDER_WAY, Kind, Object, Step
+from karbor.engine.scope import Scope
+from karbor.model.errors import (
+    CloudError,
+    DeadlineExceeded,
+    Failed,
+    Gone,
+    KarborError,
+    NotNow,
+    Refused,
+    Unclear,
+)
+from karbor.store.journal import Entry
+
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 5.0
+_SETTLING = 10.0
+"""Seconds that a change may need to show before it is asked for once more."""
+
+
+class Patience:
+    """Pauses that grow with the age of a wait, and a deadline that any sign of progress restarts."""
+
+    def __init__(self, scope: Scope, seconds: float, *, cleaning: bool) -> None:
+        self._scope = scope
+        self._seconds = seconds
+        self._cleaning = cleaning
+        self._start = self._sign = clock.monotonic()
+        self._last: Any = None
+
+    def progress(self, seen: Any) -> None:
+        if seen != self._last:
+            self._last = seen
+            self._sign = clock.monotonic()
+
+    def pause(self, what: str) -> None:
+        """Wait a little; raises DeadlineExceeded when nothing has moved for too long, saying `what` was waited for."""
+        now = clock.monotonic()
+        if now - self._sign > self._seconds:
+            raise DeadlineExceeded(f"{what}: no progress for {self._seconds:.0f} seconds")
+        self._scope.pause(min(_FIRST_PAUSE + (now - self._start) / 8, _LONGEST_PAUSE), cleaning=self._cleaning)
+
+
+def create(scope: Scope, kind: Kind, entry: Entry, *, fresh: bool) -> Entry:
+    """Create what an intent asks for, or find what an earlier try made; the entry with the new id.
+
+    Raises Refused (recorded: asked again it is raised again) and Unclear when every try ended in the dark.
+    """
+    body, before, tag = entry.value["body"], entry.value["before"], scope.tag(entry)
+    in_doubt = 0.0 if fresh else scope.settings.in_doubt
+    for attempt in range(scope.settings.tries):
+        if attempt or not fresh:
+            found = _find(scope, kind, entry, in_doubt, cleaning=False)
+            if found is not None:
+                return scope.log.put(replace(entry, state="made", value={**entry.value, "id": found}))
+            creates = entry.value.get("creates", 1) + 1
+            entry = scope.log.put(
+                replace(entry, at=clock.now(), value={**entry.value, "creates": creates}), durable=True
+            )
+        try:
+            id = _ask(scope, kind, body, tag)
+            return scope.log.put(replace(entry, state="made", value={**entry.value, "id": id, "before": before}))
+        except (Refused, Gone) as error:
+            scope.log.put(replace(entry, state="refused", value={**entry.value, **_recorded(error)}))
+            raise
+        except Unclear as error:
+            last = error
+            # An answer means that the request has ended; silence means that it may still be at work.
+            in_doubt = 0.0 if error.status else scope.settings.in_doubt
+            scope.pause(scope.settings.retry * 2**attempt, cleaning=False)
+    raise last
+
+
+def _ask(scope: Scope, kind: Kind, body: Any, tag: str) -> str:
+    """The create itself; asked again while something that will pass stands in its way."""
+    patience = Patience(scope, scope.settings.delete_wait, cleaning=False)
+    while True:
+        try:
+            return kind.create(scope.cloud, body, tag)
+        except NotNow as error:
+            try:
+                patience.pause(str(error))
+            except DeadlineExceeded:
+                raise error from None
+
+
+def _find(scope: Scope, kind: Kind, entry: Entry, in_doubt: float, *, cleaning: bool) -> str | None:
+    """What an earlier try made; looks until its request can no longer be at work."""
+    while True:
+        young = clock.seconds_since(entry.at) < in_doubt  # asked before the look, so that the last look is late enough
+        found = kind.find(scope.cloud, entry.value["body"], scope.tag(entry), entry.value["before"])
+        if found:
+            return found[0]
+        if not young:
+            return None
+        scope.pause(0.1, cleaning=cleaning)
+
+
+def _recorded(error: CloudError) -> dict[str, Any]:
+    return {"error": type(error).__name__, "reason": str(error), "status": error.status}
+
+
+def wait_ready(scope: Scope, kind: Kind, id: str) -> Object:
+    """Wait until a new object is finished. Raises Failed when it never will be."""
+    return wait(scope, kind, id, kind.ready, cleaning=False)
+
+
+def wait(scope: Scope, kind: Kind, id: str, ready: Callable[[Object], bool], *, cleaning: bool) -> Object:
+    """Wait until `ready(object)`. Raises Gone when the object disappears, DeadlineExceeded when nothing moves."""
+    patience: Patience | None = None
+    while True:
+        found = scope.cloud.read(kind, id)
+        if found is None:
+            raise Gone(f"{kind.name} {id} disappeared while it was waited for", 404)
+        if ready(found):
+            return found
+        if patience is None:
+            seconds = scope.settings.wait + scope.settings.wait_per_gib * kind.size(found)
+            patience = Patience(scope, seconds, cleaning=cleaning)
+        patience.progress(found)
+        patience.pause(f"{kind.name} {id} stays in state {kind.state(found)!r}")
+
+
+def act(
+    scope: Scope, what: str, do: Callable[[Cloud], object], done: Callable[[Cloud], bool | Step], seconds: float, *,
+    moved: Callable[[], Any], cleaning: bool = False,
+) -> None:  # fmt: skip
+    """Do something until `done` says that it is done.
+
+    `moved()` is any value that changes with the hook's own progress. Raises what `do` or `done` raise, but asks
+    again on NotNow as long as `seconds` last, and a few times when the outcome is unclear.
+    """
+    patience = Patience(scope, seconds, cleaning=cleaning)
+    asked: float | None = None
+    unclear = 0
+    while True:
+        state = done(scope.cloud)
+        if state is True:
+            return
+        if state is False and (asked is None or clock.monotonic() - asked > _SETTLING):
+            try:
+                do(scope.cloud)
+                asked = clock.monotonic()
+                continue
+            except NotNow as error:
+                state = UNDER_WAY
+                reason = str(error)
+            except Unclear as error:
+                unclear += 1
+                if unclear >= scope.settings.tries:
+                    raise
+                reason = str(error)
+                scope.pause(scope.settings.retry * 2**unclear, cleaning=cleaning)
+        else:
+            reason = "it does not end"
+        patience.progress(moved())
+        patience.pause(f"{what}: {reason}")
+
+
+def remove(scope: Scope, kind: Kind, id: str, *, cleaning: bool) -> None:
+    """Delete an object and wait until it is gone; gone already is good.
+
+    Raises KarborError naming the object and what holds it when it will not go in time.
+    """
+    patience = Patience(scope, scope.settings.delete_wait, cleaning=cleaning)
+    unclear = 0
+    ask = True
+    while True:
+        reason = "its deletion does not end"
+        try:
+            if ask:
+                kind.delete(scope.cloud, id)
+            found = scope.cloud.read(kind, id)
+            if found is None:
+                return
+            ask = kind.undeletable(found)
+            if ask:
+                reason = f"the service gave its deletion up ({kind.state(found)})"
+        except Gone:
+            return
+        except NotNow as error:
+            reason, ask = str(error), True
+        except (Unclear, Refused) as error:  # a refusal too may pass: services have one word for many reasons
+            unclear += 1
+            if unclear >= scope.settings.tries:
+                raise
+            reason, ask = str(error), True
+            scope.pause(scope.settings.retry * 2**unclear, cleaning=cleaning)
+        try:
+            patience.pause(f"{kind.name} {id} could not be removed: {reason}")
+        except DeadlineExceeded as error:
+            raise KarborError(f"{error}; remove it by hand, then repeat the command") from error
+
+
+def undo(scope: Scope, entry: Entry) -> None:
+    """Take back what one journal entry did, and say so in the journal; may be done again.
+
+    An intent without an id is looked up by its tag first, for as long as its request may be at work.
+    """
+    if entry.state == "removed" or (entry.verb == "make" and entry.state == "refused"):
+        return
+    if entry.verb == "make":
+        kind = KINDS[entry.kind]
+        id = entry.value.get("id")
+        if id is None:
+            id = _find(scope, kind, entry, scope.settings.in_doubt, cleaning=True)
+        if id is not None:
+            remove(scope, kind, id, cleaning=True)
+    elif entry.verb == "act" and entry.value.get("undo"):
+        spec = entry.value["undo"]
+        method = getattr(KINDS[spec["kind"]], spec["method"])
+        with suppress(Gone):  # what was changed has gone itself
+            _once(scope, f"undoing {entry.key!r}", partial(method, **spec["arguments"]))
+    scope.log.put(replace(entry, state="removed"))
+
+
+def settle(scope: Scope, entry: Entry) -> None:
+    """Put back what the tag of a finished object replaced. Raises CloudError when the cloud will not have it."""
+    kind, id = KINDS[entry.kind], entry.value["id"]
+    what = f"taking the tag off {kind.name} {id}"
+    _once(scope, what, partial(kind.settle, id=id, body=entry.value["body"], tag=scope.tag(entry)))
+
+
+def _once(scope: Scope, what: str, do: Callable[[Cloud], object]) -> None:
+    """Do what may be done again until one call has gone well, as patiently as `act`."""
+    good = threading.Event()
+
+    def do_well(cloud: Cloud) -> None:
+        do(cloud)
+        good.set()
+
+    seconds = scope.settings.delete_wait
+    act(scope, what, do_well, lambda _cloud: good.is_set(), seconds, moved=lambda: None, cleaning=True)
+
+
+def raise_recorded(entry: Entry) -> None:
+    """Raise again what making this entry raised before."""
+    value = entry.value
+    if entry.state == "refused":
+        error = next(kind for kind in (*Refused.__subclasses__(), Refused, Gone) if kind.__name__ == value["error"])
+        raise error(value["reason"], value["status"])
+    if "reason" in value:
+        raise Failed(f"{entry.kind} {value['id']} failed: {value['reason']}", value["id"], value["reason"])

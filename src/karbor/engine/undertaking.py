@@ -1,0 +1,97 @@
+"""One claimed operation from its row to its end: what all verbs have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+
+from karbor import clock
+from karbor.cloud.connection import Cloud
+from karbor.engine.request import Request
+from karbor.engine.rollback import Rollback
+from karbor.engine.run import Run
+from karbor.engine.scope import Scope, Settings
+from karbor.model.errors import KarborError
+from karbor.model.resource import ResourceGraph
+from karbor.providers import Provider
+from karbor.store import operations
+from karbor.store.journal import Journal
+
+
+class Undertaking(Request):
+    """A claimed operation. A verb says what `forward` does and how the records end."""
+
+    fail_status: ClassVar[str] = "error"
+    reversible: ClassVar[bool] = False
+    """Whether a failure is followed by taking everything back."""
+
+    def __init__(
+        self, database: sa.Engine, row: Mapping[str, Any], cloud: Cloud, provider: Provider, settings: Settings,
+        journal: Journal,
+    ) -> None:  # fmt: skip
+        super().__init__(row, cloud, provider, settings)
+        self.database = database
+        self.journal = journal
+
+    def run(self) -> None:
+        """Go on from wherever the operation is."""
+        try:
+            if self.row["phase"] == "rollback":
+                self.back(self.row["error_info"] or "rolled back")
+            else:
+                self.forward()
+        except KarborError as error:
+            self.journal.check()  # where the journal cannot be written the operation stays as it is, to be resumed
+            self._broke(str(error))
+
+    def forward(self) -> None:
+        """Do it, or what is left of it."""
+        raise NotImplementedError
+
+    def concluded_back(self, reason: str) -> None:
+        """Everything has been taken back: end the verb's own records."""
+
+    def graph(self) -> ResourceGraph:
+        """The graph of an operation that has started."""
+        return ResourceGraph.from_json(self.row["graph"])
+
+    def running_scope(self) -> Scope:
+        """The scope of an operation that has started."""
+        return self.scope(self.graph(), {}, self.journal)
+
+    def back(self, reason: str) -> None:
+        """Take everything back, cleaning up first what was in the middle."""
+        self.journal.update_operation(phase="rollback", error_info=reason)
+        scope = self.running_scope()
+        Run(scope, stopping=reason).go()
+        left = Rollback(scope).go()
+        if left:
+            note = f"{reason}; could not be taken back: {'; '.join(left)}"
+            self.journal.update_operation(status=self.fail_status, error_info=note)
+            return  # stays in its phase, so that a person can ask for it once more
+        for node, result in self.journal.results().items():
+            if not result["reason"]:
+                self.journal.put_result(node, status="error", reason=f"taken back: {reason}")
+        self.concluded_back(reason)
+        self.end(self.fail_status, reason)
+
+    def end(self, status: str, error_info: str | None = None) -> None:
+        """The operation is over."""
+        self.journal.update_operation(phase="ended", status=status, error_info=error_info, ended_at=clock.now())
+
+    def start(self, graph: ResourceGraph, **changes: Any) -> None:
+        """Record the graph that the operation is about to walk."""
+        self.journal.update_operation(graph=graph.to_json(), **changes)
+        self.row = operations.get(self.database, self.row["id"])
+
+    def _broke(self, reason: str) -> None:
+        """Something that is no resource's own failed: the bank, the checkpoint, the cloud as a whole."""
+        if self.reversible and self.row["graph"] is not None and self.row["phase"] != "rollback":
+            self.row = {**self.row, "phase": "rollback", "error_info": reason}
+            self.run()
+        elif self.row["phase"] == "rollback":
+            self.journal.update_operation(status=self.fail_status, error_info=reason)
+        else:
+            self.end(self.fail_status, reason)

@@ -1,0 +1,1 @@
+"""Nouns and laws of data protection: standard library only, no input or output."""

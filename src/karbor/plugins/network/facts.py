@@ -1,0 +1,75 @@
+"""What is kept of a network and its subnets, and the bodies that make them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from karbor.cloud.kind import Object
+
+Facts = dict[str, Any]
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """A network under Neutron's own names. What is None was not offered by the cloud."""
+
+    name: str = ""
+    description: str = ""
+    admin_state_up: bool = True
+    shared: bool = False
+    mtu: int | None = None
+    """In bytes."""
+    port_security_enabled: bool | None = None
+    dns_domain: str = ""
+    vlan_transparent: bool | None = None
+    availability_zone_hints: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    qos_policy: dict[str, str] | None = None
+    """`id` and `name`."""
+    subnets: list[Facts] = field(default_factory=list)
+    """In the order of their creation: SUBNET_KEYS of each."""
+
+
+SUBNET_ALWAYS = (
+    "name", "description", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "allocation_pools", "dns_nameservers",
+    "host_routes",
+)  # fmt: skip
+"""Set as they were read: a gateway of null means none, an absent one would be made."""
+
+SUBNET_IF_ANY = ("ipv6_ra_mode", "ipv6_address_mode", "service_types", "dns_publish_fixed_ip")
+"""Left out where they are null, empty or false, which Neutron refuses or does not know everywhere."""
+
+SUBNET_KEYS = ("id", *SUBNET_ALWAYS, *SUBNET_IF_ANY, "subnetpool_id", "segment_id", "tags")
+
+OPTIONAL_OF_NETWORK = {
+    "mtu": "mtu", "availability_zone_hints": "AvailabilityZone", "port_security_enabled": "port_security",
+    "dns_domain": "dns_domain", "vlan_transparent": "vlan_transparent", "qos_policy_id": "qos_policy_id",
+}  # fmt: skip
+OPTIONAL_OF_SUBNET = {"service_types": "service_types", "dns_publish_fixed_ip": "dns_publish_fixed_ip"}
+"""What a cloud may refuse without the network being worth less; see `make_as_allowed`."""
+
+
+def subnet_facts(subnet: Object) -> Facts:
+    """What is kept of a subnet; a null stays a null."""
+    return {key: subnet[key] for key in SUBNET_KEYS if key in subnet}
+
+
+def network_body(facts: NetworkFacts, name: str, qos_policy_id: str | None = None) -> Body:
+    """The create body of the network, with all that a member may set."""
+    body: Body = {"name": name, "description": facts.description, "admin_state_up": facts.admin_state_up}
+    known = {
+        "mtu": facts.mtu, "port_security_enabled": facts.port_security_enabled, "qos_policy_id": qos_policy_id,
+        "dns_domain": facts.dns_domain or None, "vlan_transparent": facts.vlan_transparent,
+        "availability_zone_hints": facts.availability_zone_hints or None,
+    }  # fmt: skip
+    return body | {key: value for key, value in known.items() if value is not None}
+
+
+def subnet_body(subnet: Mapping[str, Any], network_id: str) -> Body:
+    """The create body of a saved subnet in this network. Its subnet pool is left out: the addresses are what counts."""
+    body: Body = {"network_id": network_id}
+    body |= {key: subnet[key] for key in SUBNET_ALWAYS if key in subnet}
+    return body | {key: subnet[key] for key in SUBNET_IF_ANY if subnet.get(key)}

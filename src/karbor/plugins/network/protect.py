@@ -1,0 +1,24 @@
+"""Keeps what a network and its subnets are made of."""
+
+from __future__ import annotations
+
+from karbor.cloud.networks import NETWORK, SUBNET
+from karbor.plugins.base import Context, Operation
+from karbor.plugins.network.facts import NetworkFacts, subnet_facts
+from karbor.plugins.network.qos import saved_policy
+from karbor.plugins.surroundings import facts_in, read
+
+
+class ProtectNetwork(Operation):
+    """Protect of a network: its facts and those of its subnets go into the manifest."""
+
+    Saved = NetworkFacts
+
+    def on_main(self, ctx: Context) -> None:
+        network = read(ctx, NETWORK)
+        found = [read(ctx, SUBNET, id) for id in network["subnets"]]
+        subnets = [subnet_facts(subnet) for subnet in sorted(found, key=lambda each: str(each.get("created_at")))]
+        policy = saved_policy(ctx.cloud, network.get("qos_policy_id"))
+        ctx.keep(**{**facts_in(NetworkFacts, network), "subnets": subnets, "qos_policy": policy})
+        if "provider:network_type" not in network:
+            ctx.not_kept("provider network", "its type, physical network and segment are shown to administrators only")

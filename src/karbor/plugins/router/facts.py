@@ -1,0 +1,107 @@
+"""What is kept of a router and its interfaces, and the bodies that make them again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from karbor.cloud.kind import Object
+
+Facts = dict[str, Any]
+Body = dict[str, Any]
+
+INTERFACE = "network:router_interface"
+
+INTERFACE_KEYS = (
+    "id", "network_id", "name", "description", "admin_state_up", "mac_address", "fixed_ips", "port_security_enabled",
+    "tags",
+)  # fmt: skip
+
+OPTIONAL_OF_ROUTER = {"availability_zone_hints": "AvailabilityZone", "flavor_id": "Flavor"}
+OPTIONAL_OF_INTERFACE = {"port_security_enabled": "port_security"}
+"""What a cloud may refuse without the router being worth less; see `make_as_allowed`."""
+
+
+@dataclass(frozen=True)
+class RouterFacts:
+    """A router under Neutron's own names."""
+
+    name: str = ""
+    description: str = ""
+    admin_state_up: bool = True
+    availability_zone_hints: list[str] = field(default_factory=list)
+    flavor_id: str | None = None
+    tags: list[str] = field(default_factory=list)
+    routes: list[dict[str, str]] = field(default_factory=list)
+    """`destination` and `nexthop` of each extra route."""
+    gateway: Facts | None = None
+    """`network_id`, `network_name`, `enable_snat`, `addresses` on the external network."""
+    interfaces: list[Facts] = field(default_factory=list)
+    """INTERFACE_KEYS of each, and `cidrs`: that of each of its subnets by the subnet's id."""
+
+
+def interface_facts(port: Object, cidrs: Mapping[str, str]) -> Facts:
+    """What is kept of an interface."""
+    return {**{key: port[key] for key in INTERFACE_KEYS if key in port}, "cidrs": dict(cidrs)}
+
+
+def gateway_facts(info: Object, network_name: str) -> Facts:
+    """What is kept of a router's `external_gateway_info`."""
+    return {
+        "network_id": info["network_id"],
+        "network_name": network_name,
+        "enable_snat": info.get("enable_snat", True),
+        "addresses": [each["ip_address"] for each in info.get("external_fixed_ips") or ()],
+    }
+
+
+def addresses(interface: Facts) -> list[str]:
+    """The interface's addresses, by which people know it."""
+    return [fixed["ip_address"] for fixed in interface["fixed_ips"]]
+
+
+def router_body(facts: RouterFacts, name: str, external_network: str | None) -> Body:
+    """The create body of the router; its address on the external network is not a member's to choose."""
+    body: Body = {"name": name, "description": facts.description, "admin_state_up": facts.admin_state_up}
+    if external_network:
+        body["external_gateway_info"] = {"network_id": external_network}
+    if facts.availability_zone_hints:
+        body["availability_zone_hints"] = facts.availability_zone_hints
+    if facts.flavor_id:
+        body["flavor_id"] = facts.flavor_id
+    return body
+
+
+def interface_body(
+    interface: Facts, router: str, network: str, subnets: Mapping[str, str], taken: Collection[str] = ()
+) -> Body:
+    """The port of an interface. `subnets`: the one here for each saved one; `taken`: addresses and MAC it cannot have.
+
+    It is a router's from the start: a port of nobody would get an address of every automatic IPv6 subnet of the
+    network, and could not have a router's address in one.
+    """
+    body: Body = {"router_id": router, "network_id": network, "device_owner": INTERFACE, "security_groups": []}
+    wanted = ("name", "description", "admin_state_up", "port_security_enabled")
+    body |= {key: interface[key] for key in wanted if key in interface}
+    if interface["mac_address"] not in taken:
+        body["mac_address"] = interface["mac_address"]
+    body["fixed_ips"] = [
+        {"subnet_id": subnets[fixed["subnet_id"]]}
+        | ({} if fixed["ip_address"] in taken else {"ip_address": fixed["ip_address"]})
+        for fixed in interface["fixed_ips"]
+    ]
+    return body
+
+
+def overlapping(cidrs: Iterable[str], others: Iterable[str]) -> str | None:
+    """The first of `cidrs` that has addresses in common with one of `others`."""
+    there = [ip_network(other) for other in others]
+    return next((cidr for cidr in cidrs if any(ip_network(cidr).overlaps(other) for other in there)), None)
+
+
+def routes_through(routes: Iterable[dict[str, str]], cidrs: Iterable[str]) -> list[dict[str, str]]:
+    """Those routes whose next hop lies in one of `cidrs`."""
+    nets = [ip_network(cidr) for cidr in cidrs]
+    return [route for route in routes if any(ip_address(route["nexthop"]) in net for net in nets)]

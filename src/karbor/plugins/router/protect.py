@@ -1,0 +1,46 @@
+"""Keeps what a router, its gateway, interfaces and routes are made of."""
+
+from __future__ import annotations
+
+from karbor.cloud.connection import Cloud
+from karbor.cloud.kind import Object
+from karbor.cloud.networks import INTERFACE_OWNERS, NETWORK, PORT, ROUTER, SUBNET
+from karbor.plugins.base import Context, Operation
+from karbor.plugins.router.facts import Facts, RouterFacts, addresses, gateway_facts, interface_facts
+from karbor.plugins.surroundings import facts_in, read
+
+
+class ProtectRouter(Operation):
+    """Protect of a router: facts for the manifest."""
+
+    Saved = RouterFacts
+
+    def on_main(self, ctx: Context) -> None:
+        router = read(ctx, ROUTER)
+        interfaces = [_interface(ctx, port) for port in _ports(ctx.cloud, router["id"])]
+        gateway = _gateway(ctx.cloud, router.get("external_gateway_info"))
+        ctx.keep(**{**facts_in(RouterFacts, router), "interfaces": interfaces, "gateway": gateway})
+        saved = {child.id for child in ctx.children if child.type == NETWORK.type}
+        for interface in interfaces:
+            if interface["network_id"] not in saved:
+                where = ", ".join(addresses(interface))
+                ctx.not_kept(f"interface {where}", f"network {interface['network_id']} is no part of this checkpoint")
+        if "ha" not in router:
+            ctx.not_kept("ha, distributed", "whether it is so is shown to administrators only")
+
+
+def _ports(cloud: Cloud, router_id: str) -> list[Object]:
+    ports = [port for port in PORT.matching(cloud, device_id=router_id) if port["device_id"] == router_id]
+    return [port for port in ports if port["device_owner"].startswith(INTERFACE_OWNERS)]
+
+
+def _interface(ctx: Context, port: Object) -> Facts:
+    subnets = [read(ctx, SUBNET, fixed["subnet_id"]) for fixed in port["fixed_ips"]]
+    return interface_facts(port, {subnet["id"]: subnet["cidr"] for subnet in subnets})
+
+
+def _gateway(cloud: Cloud, info: Object | None) -> Facts | None:
+    if not info:
+        return None
+    network = NETWORK.get(cloud, info["network_id"])
+    return gateway_facts(info, network["name"] if network else "")

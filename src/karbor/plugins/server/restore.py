@@ -1,0 +1,110 @@
+"""Brings a server back on its restored volumes, networks and groups, and into the state in which it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from karbor.cloud.blockstorage import VOLUME
+from karbor.cloud.servers import SERVER
+from karbor.model.resource import Ref
+from karbor.plugins.base import Context, Operation
+from karbor.plugins.options import option
+from karbor.plugins.server import target
+from karbor.plugins.server.bodies import server_body
+from karbor.plugins.server.disk import disk_of, restore_disk
+from karbor.plugins.server.facts import ServerFacts
+from karbor.plugins.server.floating_ips import restore_floating_ips
+from karbor.plugins.server.ports import restore_ports
+
+
+@dataclass(frozen=True)
+class RestoreOptions:
+    """Options for restoring a server."""
+
+    restore_name: str | None = option(
+        None, title="Name", description="Name of the restored server; without it, the saved name"
+    )
+    restore_net_id: str | None = option(
+        None,
+        title="Network",
+        description="Id of a network that all its ports go to, with new addresses; without it, the saved networks",
+    )
+    restore_flavor_id: str | None = option(
+        None, title="Flavor", description="Id of the flavor to use; without it, the saved flavor"
+    )
+
+
+AS_SAVED = (
+    "description", "hostname", "metadata", "tags", "config_drive", "user_data", "scheduler_hints", "volumes", "status",
+    "locked",
+)  # fmt: skip
+"""What a restored server has exactly as the saved one had it."""
+
+
+class RestoreServer(Operation):
+    """The own disk's image while all others work; the server when everything that it needs is there."""
+
+    Options = RestoreOptions
+    Saved = ServerFacts
+
+    def on_main(self, ctx: Context) -> None:
+        if ctx.saved.image:
+            restore_disk(ctx, _name(ctx))
+
+    def on_complete(self, ctx: Context) -> None:
+        saved: ServerFacts = ctx.saved
+        flavor = target.flavor(ctx)
+        volumes = [ctx.new(Ref(VOLUME.type, volume["id"])) for volume in saved.volumes]
+        ports = restore_ports(ctx)
+        body = server_body(
+            saved,
+            name=_name(ctx),
+            flavor=flavor,
+            image=ctx.new(disk_of(ctx)) if saved.image else None,
+            volumes=volumes,
+            ports=[port.id for port in ports],
+            zone=target.zone(ctx),
+            key_name=target.key_pair(ctx),
+            group=target.server_group(ctx),
+        )
+        server = ctx.make(SERVER, ctx.resource.ref, body)
+        restore_floating_ips(ctx, ports)
+        _restore_state(ctx, server, volumes)
+        _note_attributes(ctx)
+
+
+def _name(ctx: Context) -> str:
+    return str(ctx.options.restore_name or ctx.saved.name)
+
+
+def _restore_state(ctx: Context, server: str, volumes: list[str]) -> None:
+    """Power state, the fate of the volumes, the lock: in this order, since a locked server refuses the others."""
+    saved: ServerFacts = ctx.saved
+    if saved.status == "SHUTOFF":
+        ctx.act("stop", partial(SERVER.stop, id=server), partial(SERVER.is_stopped, id=server))
+    elif saved.status == "PAUSED":
+        ctx.act("pause", partial(SERVER.pause, id=server), partial(SERVER.is_paused, id=server))
+    for facts, volume in zip(saved.volumes, volumes, strict=True):
+        if facts["delete_on_termination"]:
+            ctx.act(
+                f"delete_on_termination of volume {facts['id']}",
+                partial(SERVER.set_delete_on_termination, id=server, volume_id=volume, value=True),
+                partial(SERVER.has_delete_on_termination, id=server, volume_id=volume, value=True),
+            )
+    if saved.locked:
+        ctx.act(
+            "lock", partial(SERVER.lock, id=server, reason=saved.locked_reason), partial(SERVER.is_locked, id=server)
+        )
+
+
+def _note_attributes(ctx: Context) -> None:
+    """Say how faithful the server is, besides what was said where it was decided."""
+    name = _name(ctx)
+    ctx.note("name", "same" if name == ctx.saved.name else "mapped", name)
+    for attribute in AS_SAVED:
+        if getattr(ctx.saved, attribute):
+            ctx.note(attribute, "same")
+    if ctx.saved.user_data is None:
+        ctx.note("user_data", "cannot", "whatever there was could not be read; give it when protecting, as an option")
+    ctx.note("id", "cannot", "it is a new server to its cloud; cloud-init runs as on a first boot")

@@ -1,0 +1,6 @@
+"""A small OpenStack over HTTP on loopback, to try Karbor with, to test against and to measure on."""
+
+from karbor.sandbox.process import Sandbox, serve
+from karbor.sandbox.state import AlreadyRunning
+
+__all__ = ["AlreadyRunning", "Sandbox", "serve"]

@@ -1,0 +1,112 @@
+"""Where the services are and which versions they speak: what clients ask for first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from karbor.sandbox.http import MICROVERSIONS, Answer, Request, route
+from karbor.sandbox.state import State
+
+REGION = "sandbox"
+# type, name, path of the endpoint
+ENDPOINTS = (
+    ("identity", "keystone", "/identity"),
+    ("compute", "nova", "/compute/v2.1"),
+    ("volumev3", "cinderv3", "/volume/v3/{project}"),
+    ("block-storage", "cinder", "/volume/v3/{project}"),
+    ("image", "glance", "/image"),
+    ("network", "neutron", "/network"),
+)
+GLANCE_VERSIONS = ("v2.15", "v2.9", "v2.8", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
+
+
+def catalogue(root: str, project_id: str) -> list[dict[str, Any]]:
+    """The service catalogue of a token, its addresses below `root` (such as "http://127.0.0.1:5000")."""
+    return [
+        {
+            "id": f"{type}-service",
+            "type": type,
+            "name": name,
+            "endpoints": [
+                {
+                    "id": f"{type}-{interface}",
+                    "interface": interface,
+                    "region": REGION,
+                    "region_id": REGION,
+                    "url": root + path.format(project=project_id),
+                }
+                for interface in ("public", "internal", "admin")
+            ],
+        }
+        for type, name, path in ENDPOINTS
+    ]
+
+
+def _version(request: Request, service: str, id: str, path: str, status: str = "CURRENT") -> dict[str, Any]:
+    links = [{"rel": "self", "href": f"{request.root}{path}/"}]
+    document: dict[str, Any] = {"id": id, "status": status, "links": links}
+    if service in MICROVERSIONS:
+        lowest, highest = MICROVERSIONS[service]
+        document |= {
+            "updated": "2022-10-05T00:00:00Z",
+            "version": f"{highest[0]}.{highest[1]}",
+            "min_version": f"{lowest[0]}.{lowest[1]}",
+        }
+    return document
+
+
+@route("GET", "/identity", auth=False)
+def identity_versions(state: State, request: Request) -> Answer:
+    """The list of Keystone's versions."""
+    return Answer(300, {"versions": {"values": [_keystone(request)]}})
+
+
+@route("GET", "/identity/v3", auth=False)
+def identity_version(state: State, request: Request) -> Answer:
+    """Keystone's version."""
+    return Answer(200, {"version": _keystone(request)})
+
+
+def _keystone(request: Request) -> dict[str, Any]:
+    return {**_version(request, "identity", "v3.14", "/identity/v3", "stable"), "updated": "2020-04-07T00:00:00Z"}
+
+
+@route("GET", "/compute", auth=False)
+def compute_versions(state: State, request: Request) -> Answer:
+    """The list of Nova's versions."""
+    return Answer(200, {"versions": [_version(request, "compute", "v2.1", "/compute/v2.1")]})
+
+
+@route("GET", "/compute/v2.1", auth=False)
+def compute_version(state: State, request: Request) -> Answer:
+    """Nova's version."""
+    return Answer(200, {"version": _version(request, "compute", "v2.1", "/compute/v2.1")})
+
+
+@route("GET", "/volume", auth=False)
+def volume_versions(state: State, request: Request) -> Answer:
+    """The list of Cinder's versions."""
+    return Answer(300, {"versions": [_version(request, "volume", "v3.0", "/volume/v3")]})
+
+
+@route("GET", "/volume/v3", auth=False)
+def volume_version(state: State, request: Request) -> Answer:
+    """Cinder's version."""
+    return Answer(200, {"versions": [_version(request, "volume", "v3.0", "/volume/v3")]})
+
+
+@route("GET", "/image", auth=False)
+@route("GET", "/image/versions", auth=False)
+def image_versions(state: State, request: Request) -> Answer:
+    """The list of Glance's versions."""
+    documents = [
+        _version(request, "image", id, "/image/v2", "CURRENT" if id == GLANCE_VERSIONS[0] else "SUPPORTED")
+        for id in GLANCE_VERSIONS
+    ]
+    return Answer(300, {"versions": documents})
+
+
+@route("GET", "/network", auth=False)
+def network_versions(state: State, request: Request) -> Answer:
+    """The list of Neutron's versions."""
+    return Answer(200, {"versions": [_version(request, "network", "v2.0", "/network/v2.0")]})

@@ -1,0 +1,45 @@
+"""Rows of checkpoints: the quick answer to what there is. They can be made again from the bank alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from karbor.model.errors import NotFound
+from karbor.store import schema
+
+Row = Mapping[str, Any]
+_T = schema.checkpoints
+
+
+def put(connection: sa.Connection, row: Mapping[str, Any]) -> None:
+    """Add a checkpoint, or replace the row of the same id."""
+    connection.execute(sa.delete(_T).where(_T.c.id == row["id"]))
+    connection.execute(sa.insert(_T).values(row))
+
+
+def get(database: sa.Engine, id: str, *, project_id: str | None = None) -> Row:
+    """The row; raises NotFound, also for another project's when one is given."""
+    with database.connect() as connection:
+        row = connection.execute(sa.select(_T).where(_T.c.id == id)).mappings().first()
+    if row is None or (project_id is not None and row["project_id"] != project_id):
+        raise NotFound(f"there is no checkpoint {id}; `karbor checkpoint list` shows them")
+    return dict(row)
+
+
+def rows(database: sa.Engine, *, project_id: str | None = None, status: str | None = None) -> list[Row]:
+    """Checkpoints, newest first, without the deleted ones; without `project_id` those of all projects."""
+    query = sa.select(_T).where(_T.c.status != "deleted").order_by(_T.c.created_at.desc(), _T.c.id)
+    if project_id is not None:
+        query = query.where(_T.c.project_id == project_id)
+    if status is not None:
+        query = query.where(_T.c.status == status)
+    with database.connect() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def update(database: sa.Engine, id: str, **changes: Any) -> None:
+    with database.begin() as connection:
+        connection.execute(sa.update(_T).where(_T.c.id == id).values(changes))

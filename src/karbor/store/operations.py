@@ -1,0 +1,159 @@
+"""Rows of operations: added, claimed by one owner at a time, listed, cancelled."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from karbor import clock
+from karbor.model.errors import KarborError, NotFound
+from karbor.store import schema
+from karbor.store.database import clock as database_clock
+from karbor.store.journal import LEASE_SECONDS
+
+Row = Mapping[str, Any]
+_T = schema.operations
+
+
+def add(connection: sa.Connection, **values: Any) -> str:
+    """Insert an operation to be run forward; its id."""
+    row = {"id": clock.new_id(), "created_at": clock.now(), "phase": "forward", "epoch": 0, "cancel": False, **values}
+    connection.execute(sa.insert(_T).values(row))
+    return str(row["id"])
+
+
+def get(database: sa.Engine, id: str, *, project_id: str | None = None) -> Row:
+    """The row; raises NotFound, also for another project's."""
+    with database.connect() as connection:
+        row = connection.execute(sa.select(_T).where(_T.c.id == id)).mappings().first()
+    if row is None or (project_id is not None and row["project_id"] != project_id):
+        raise NotFound(f"there is no operation {id} of this project; `karbor operation list` shows them")
+    return dict(row)
+
+
+def rows(database: sa.Engine, *, project_id: str | None = None, open_only: bool = False) -> list[Row]:
+    """Operations, newest first; without `project_id` those of all projects."""
+    query = sa.select(_T).order_by(_T.c.created_at.desc(), _T.c.id)
+    if project_id is not None:
+        query = query.where(_T.c.project_id == project_id)
+    if open_only:
+        query = query.where(_T.c.phase != "ended")
+    with database.connect() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def results(database: sa.Engine, id: str) -> dict[int, Row]:
+    """Outcome and progress of each resource of an operation, by its position in the graph."""
+    table = schema.results
+    with database.connect() as connection:
+        found = connection.execute(sa.select(table).where(table.c.operation_id == id)).mappings()
+        return {row["node"]: dict(row) for row in found}
+
+
+def entries(database: sa.Engine, id: str) -> list[Row]:
+    """The journal of an operation in the order of writing, for reading only."""
+    table = schema.journal
+    with database.connect() as connection:
+        found = connection.execute(sa.select(table).where(table.c.operation_id == id).order_by(table.c.seq)).mappings()
+        return [dict(row) for row in found]
+
+
+def hooks(database: sa.Engine, id: str) -> list[Row]:
+    """When each hook of an operation started and ended, and how."""
+    table = schema.hooks
+    with database.connect() as connection:
+        found = connection.execute(sa.select(table).where(table.c.operation_id == id)).mappings()
+        return [dict(row) for row in found]
+
+
+def left_behind(database: sa.Engine, checkpoint_id: str) -> list[Row]:
+    """Journal entries of temporary objects that the ended protection of a checkpoint could not remove."""
+    table = schema.journal
+    query = (
+        sa.select(table)
+        .join(_T, _T.c.id == table.c.operation_id)
+        .where(_T.c.checkpoint_id == checkpoint_id, _T.c.operation_type == "protect", _T.c.phase == "ended")
+        .where(table.c.verb == "make", table.c.temporary, table.c.state.in_(("made", "ready", "failed")))
+    )
+    with database.connect() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def cancel(database: sa.Engine, id: str) -> None:
+    """Ask whoever runs the operation to stop it and clean up."""
+    with database.begin() as connection:
+        connection.execute(sa.update(_T).where(_T.c.id == id).values(cancel=True))
+
+
+def update(database: sa.Engine, id: str, **changes: Any) -> None:
+    """Change a row that nobody runs (one that is run is changed through its journal)."""
+    with database.begin() as connection:
+        connection.execute(sa.update(_T).where(_T.c.id == id).values(changes))
+
+
+def claim(database: sa.Engine, id: str, instance: str) -> int:
+    """Become the operation's only owner; the new epoch.
+
+    `instance` tells the engines of one process apart. Raises KarborError when a living owner has it. The claim of
+    a process of this host that is dead, or of an instance that this process no longer runs, is void at once.
+    """
+    me = {**_process(), "instance": instance}
+    with database.begin() as connection:
+        now = connection.execute(sa.select(database_clock(database))).scalar_one()
+        row = connection.execute(sa.select(_T).where(_T.c.id == id)).mappings().one()
+        if row["phase"] == "ended":
+            raise KarborError(f"operation {id} has ended; nothing is left to do")
+        if row["owner"] is not None and row["lease_until"] > now and _lives(row["owner"]):
+            raise KarborError(f"operation {id} is being run by process {row['owner']['pid']} on {row['owner']['host']}")
+        epoch = int(row["epoch"]) + 1
+        connection.execute(
+            sa.update(_T)
+            .where(_T.c.id == id)
+            .values(epoch=epoch, owner=me, lease_until=now + LEASE_SECONDS, started_at=row["started_at"] or clock.now())
+        )
+    INSTANCES.add(instance)
+    return epoch
+
+
+INSTANCES: set[str] = set()
+"""The engine instances that this process runs now; an instance that is not here any more has died with its threads."""
+
+
+def is_running(row: Row) -> bool:
+    """Whether a living process of this host, or an unexpired lease of another, holds the operation."""
+    return row["owner"] is not None and _lives(row["owner"])
+
+
+def _lives(owner: Mapping[str, Any]) -> bool:
+    here = _process()
+    if owner["host"] != here["host"]:
+        return True  # only its lease can tell
+    if owner["boot_id"] != here["boot_id"]:
+        return False
+    if (owner["pid"], owner["started"]) == (here["pid"], here["started"]):
+        return owner["instance"] in INSTANCES
+    return bool(_start_of(owner["pid"]) == owner["started"])
+
+
+@cache
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _start_of(pid: int) -> str:
+    """When a process started, in ticks since boot, so that a reused pid is not mistaken for it; '' when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def _process() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "boot_id": _boot_id(), "pid": os.getpid(), "started": _start_of(os.getpid())}

@@ -1,0 +1,112 @@
+"""The tables, as SQLAlchemy Core sees them; `migrations/` makes them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("operation_type", String(16), nullable=False),
+    Column("project_id", String(64), nullable=False, index=True),
+    Column("provider_id", String(36), nullable=False),
+    Column("checkpoint_id", String(36), nullable=False, index=True),
+    Column("status", String(32), nullable=False),
+    # forward, rollback: to be run; kept: failed, waits for a person's resume or rollback; ended.
+    Column("phase", String(16), nullable=False, index=True),
+    # service: any engine may run it; command: only a command that holds it, because it has the credentials.
+    Column("runner", String(16), nullable=False),
+    Column("cloud", JSON, nullable=False),  # name, region, auth_url, project_id; never a secret
+    Column("request", JSON, nullable=False),
+    Column("graph", JSON, nullable=True),  # null until discovered
+    Column("outline", JSON, nullable=True),  # null until planned
+    Column("epoch", Integer, nullable=False, default=0),
+    Column("owner", JSON, nullable=True),
+    Column("lease_until", Float, nullable=False, default=0.0),  # seconds since 1970 on the database's clock
+    Column("cancel", Boolean, nullable=False, default=False),
+    Column("error_info", Text, nullable=True),
+    Column("created_at", String(26), nullable=False),
+    Column("started_at", String(26), nullable=True),
+    Column("ended_at", String(26), nullable=True),
+)
+
+
+def _of_operation() -> Column[str]:
+    return Column("operation_id", String(36), ForeignKey("operations.id", ondelete="CASCADE"), primary_key=True)
+
+
+hooks = Table(
+    "hooks",
+    metadata,
+    _of_operation(),
+    Column("node", Integer, primary_key=True, autoincrement=False),  # position of the resource in the graph
+    Column("hook", Integer, primary_key=True, autoincrement=False),  # 0..3 as in plugins.base.HOOKS, 4 settles
+    Column("state", String(16), nullable=False),
+    Column("started_at", String(26), nullable=True),
+    Column("ended_at", String(26), nullable=True),
+    Column("reason", Text, nullable=False, default=""),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    _of_operation(),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("node", Integer, nullable=False),
+    Column("hook", Integer, nullable=False),
+    Column("verb", String(16), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("old_type", String(64), nullable=False),
+    Column("old_id", String(255), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("temporary", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("value", JSON, nullable=False),
+    Column("at", String(26), nullable=False),
+)
+
+results = Table(
+    "results",
+    metadata,
+    _of_operation(),
+    Column("node", Integer, primary_key=True, autoincrement=False),
+    Column("status", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("done", Integer, nullable=False, default=0),  # progress in `unit`s
+    Column("total", Integer, nullable=False, default=0),
+    Column("unit", String(16), nullable=False, default=""),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(64), nullable=False, index=True),
+    Column("provider_id", String(36), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("plan", JSON, nullable=False),
+    Column("resources", JSON, nullable=False),  # [{type, id, name, status, reason}]
+    Column("extra_info", JSON, nullable=False),
+    Column("cloud", JSON, nullable=False),
+    Column("created_at", String(26), nullable=False, index=True),
+    Column("ended_at", String(26), nullable=True),
+)
+
+Index("journal_by_node", journal.c.operation_id, journal.c.node)

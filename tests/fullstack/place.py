@@ -1,0 +1,89 @@
+"""The project of a real cloud that a test works in: what it holds, what was built there, and `karbor` on it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from karbor import clock
+from karbor.cloud.blockstorage import VOLUME_TYPE
+from karbor.cloud.connection import Cloud
+from karbor.cloud.kind import KINDS
+from karbor.cloud.networks import PORT
+from karbor.cloud.servers import FLAVOR
+from karbor.demo.application import Application
+from karbor.demo.destroy import destroy
+
+PATIENCE = 1500.0
+"""Seconds that one command may take; the machine may be shared and its guests are emulated."""
+OPERATORS = {FLAVOR.name, VOLUME_TYPE.name}
+"""Kinds that no member makes."""
+AGENTS = ("network:dhcp", "network:distributed")
+"""Owners of the ports that Neutron makes by itself, when it gets round to it."""
+
+Inventory = dict[str, set[str]]
+
+
+class Place:
+    """One test module's work in the project; everything that it builds has names that begin with `prefix`."""
+
+    def __init__(self, cloud: Cloud, folder: Path) -> None:
+        self.cloud = cloud
+        self.folder = folder
+        self.prefix = f"fullstack-{clock.new_id()[:6]}-"
+        self.at_first = inventory(cloud)
+        self._built: list[Application] = []
+
+    def application(self) -> Application:
+        """A new, empty application that will be destroyed at the end."""
+        return self.know(Application())
+
+    def know(self, app: Application) -> Application:
+        """Remember an application that exists, so that it will be destroyed at the end."""
+        self._built.append(app)
+        return app
+
+    def karbor(self, *words: str) -> Any:
+        """Run a command as a person does; the document that it writes. It has to end well."""
+        command = [sys.executable, "-P", "-m", "karbor", "--state", str(self.folder), "--cloud", self.cloud.name]
+        ended = subprocess.run([*command, *words, "--format", "json"], capture_output=True, text=True, timeout=PATIENCE)
+        assert ended.returncode == 0, (
+            f"karbor {' '.join(words)}: status {ended.returncode}\n{ended.stderr}\n{ended.stdout}"
+        )
+        return json.loads(ended.stdout)
+
+    def protect(self, *words: str) -> Any:
+        """Protect what the words say; the checkpoint's document."""
+        return self.karbor("protect", *words)["checkpoint"]
+
+    def restore(self, checkpoint: Any, *words: str) -> Any:
+        """Restore; the restore's document."""
+        return self.karbor("restore", checkpoint["id"], *words)["restore"]
+
+    def leave(self) -> None:
+        """Delete all that was built and restored, and all checkpoints, newest first."""
+        while self._built:
+            destroy(self.cloud, self._built[-1])
+            self._built.pop()
+        living = [
+            each["id"] for each in self.karbor("checkpoint", "list")["checkpoints"] if each["status"] != "deleted"
+        ]
+        if living:
+            self.karbor("checkpoint", "delete", *living)
+
+
+def inventory(cloud: Cloud) -> Inventory:
+    """The ids of everything that the project owns, by kind."""
+    return {
+        name: {str(obj["id"]) for obj in kind.list(cloud) if kind is not PORT or obj["device_owner"] not in AGENTS}
+        for name, kind in KINDS.items()
+        if name not in OPERATORS
+    }
+
+
+def more(now: Inventory, before: Inventory) -> Inventory:
+    """What there is now and was not before; kinds without any are left out."""
+    return {kind: ids - before[kind] for kind, ids in now.items() if ids - before[kind]}

@@ -1,0 +1,97 @@
+"""A whole project on a real cloud, structure without guests: one lost server is put back, then everything is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from builder import BACK, FRONT, Builder
+from place import Place, inventory
+
+from karbor.cloud.blockstorage import VOLUME
+from karbor.cloud.networks import FLOATING_IP, NETWORK, PORT, ROUTER, SECURITY_GROUP
+from karbor.cloud.servers import KEYPAIR, SERVER, SERVER_GROUP
+from karbor.demo import waits
+from karbor.demo.application import Application, ground
+from karbor.demo.compare import DIFFERENT, compare, mapping_of
+from karbor.demo.describe import Description, describe
+from karbor.demo.destroy import destroy
+
+pytestmark = pytest.mark.timeout(1800)
+LIVING = (NETWORK, ROUTER, SECURITY_GROUP, SERVER_GROUP, KEYPAIR, PORT, FLOATING_IP)
+"""Kinds that outlive a server."""
+
+
+class Project:
+    """An application of two servers with volumes only, and the checkpoint of the project that it is all of."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.cloud = place, place.cloud
+        self.app = place.application()
+        self._build()
+        self.before = describe(self.cloud, self.app)
+        self.checkpoint = place.protect("project")
+
+    def _build(self) -> None:
+        builder = Builder(self.cloud, self.app, self.place.prefix, ground(self.cloud, zone=_zone(self.place)))
+        builder.groups()
+        builder.networks()
+        builder.port(
+            "web-front", "front", "group-web", f"{FRONT}20", allowed_address_pairs=[{"ip_address": f"{FRONT}99"}]
+        )
+        builder.port("web-back", "back", "group-web", f"{BACK}20")
+        builder.port("db-back", "back", "group-db", f"{BACK}30", description="The only way in")
+        builder.floating_ip("address", "web-front")
+        for role in ("web-root", "db-root"):
+            VOLUME.set_bootable(self.cloud, id=builder.volume(role), bootable=True)
+        group = {"group": self.app["apart"]}
+        builder.server(
+            "web", "web-front", "web-back", hints=group, key_name=f"{builder.prefix}key", metadata={"role": "web"},
+            tags=["prod"], block_device_mapping_v2=[builder.disk("web-root", boot_index=0)],
+        )  # fmt: skip
+        builder.server("db", "db-back", block_device_mapping_v2=[builder.disk("db-root", boot_index=0)])
+        for role in ("web", "db"):
+            waits.ready(self.cloud, SERVER, self.app[role])
+
+    def restored(self, *words: str) -> tuple[Application, Mapping[str, Any]]:
+        """Restore; the application as it is then, and the new ids by the old."""
+        mapping = mapping_of(self.place.restore(self.checkpoint, *words))
+        kept = {role: thing for role, thing in self.app.things.items() if thing.kind.get(self.cloud, thing.id)}
+        return self.place.know(Application({**kept, **self.app.became(mapping).things})), mapping
+
+
+def _zone(place: Place) -> str:
+    """The zone whose servers are no real guests, where there is one."""
+    zones = place.cloud.get("compute", "/os-availability-zone")["availabilityZoneInfo"]
+    return "fake" if any(zone["zoneName"] == "fake" for zone in zones) else ""
+
+
+def differences(
+    before: Mapping[str, Description], after: Mapping[str, Description], mapping: Mapping[str, Any]
+) -> list[Any]:
+    return [row for row in compare(before, after, mapping) if row.outcome == DIFFERENT]
+
+
+@pytest.fixture(scope="module")
+def project(place: Place) -> Project:
+    return Project(place)
+
+
+def test_a_lost_server_is_put_back_onto_its_living_network(project: Project) -> None:
+    cloud, app = project.cloud, project.app
+    waits.removed(cloud, SERVER, [app["web"]])
+    waits.removed(cloud, VOLUME, [app["web-root"]])
+    new, mapping = project.restored("--resource", f"server/{project.place.prefix}web")
+    assert {role for role, thing in new.things.items() if thing != app.things[role]} == {"web", "web-root"}
+    assert differences(project.before, describe(cloud, new), mapping) == []
+    destroy(cloud, new)
+
+
+def test_a_whole_project_comes_back(project: Project) -> None:
+    cloud = project.cloud
+    new, mapping = project.restored()
+    assert set(new.things) == set(project.app.things)
+    assert differences(project.before, describe(cloud, new), mapping) == []
+    project.place.leave()
+    assert inventory(cloud) == project.place.at_first
