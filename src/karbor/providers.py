@@ -16,7 +16,7 @@ from karbor.plugins.options import parse
 
 OS_INFRA = "cf56bd3e-97a7-4078-b6d5-f36246333fd9"
 NOOP = "b766f37c-d011-4026-8228-28730d734a3f"
-WAITS = ("in_doubt", "wait", "wait_per_gib", "delete_wait")
+WAITS = ("in_doubt", "wait", "wait_per_gib", "delete_wait", "retry")
 """The settings of `engine.scope.Settings`, in seconds, that a provider may have its own of."""
 
 
