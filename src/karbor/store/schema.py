@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData()
@@ -43,6 +45,11 @@ operations = Table(
     Column("created_at", String(26), nullable=False),
     Column("started_at", String(26), nullable=True),
     Column("ended_at", String(26), nullable=True),
+    # of operations that came through the API:
+    Column("user_id", String(64), nullable=False, default=""),
+    Column("plan_id", String(36), nullable=True, index=True),
+    Column("scheduled_operation_id", String(36), nullable=True, index=True),
+    Column("credential", Text, nullable=True),  # sealed; null when the operation has ended
 )
 
 
@@ -107,6 +114,99 @@ checkpoints = Table(
     Column("cloud", JSON, nullable=False),
     Column("created_at", String(26), nullable=False, index=True),
     Column("ended_at", String(26), nullable=True),
+    Column("plan_id", String(36), nullable=True, index=True),
+    Column("bytes_in_bank", BigInteger, nullable=False, default=0),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(64), nullable=False, index=True),
+    Column("user_id", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("description", String(255), nullable=True),
+    Column("provider_id", String(36), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("resources", JSON, nullable=False),  # [{id, type, name, extra_info?}]
+    Column("parameters", JSON, nullable=False),  # {type or type#id: {option: value}}
+    Column("created_at", String(26), nullable=False),
+)
+
+triggers = Table(
+    "triggers",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(64), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("properties", JSON, nullable=False),
+    Column("next_at", String(26), nullable=True, index=True),  # the next firing, UTC; null when there is none any more
+    Column("created_at", String(26), nullable=False),
+)
+
+scheduled_operations = Table(
+    "scheduled_operations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(64), nullable=False, index=True),
+    Column("user_id", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("description", String(255), nullable=True),
+    Column("operation_type", String(32), nullable=False),
+    Column("trigger_id", String(36), ForeignKey("triggers.id"), nullable=False, index=True),
+    Column("operation_definition", JSON, nullable=False),
+    Column("enabled", Boolean, nullable=False, default=True),
+    Column("credential", Text, nullable=False),  # sealed: a trust, or an application credential that its owner gave
+    Column("created_at", String(26), nullable=False),
+)
+
+firings = Table(
+    "firings",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column(
+        "scheduled_operation_id",
+        String(36),
+        ForeignKey("scheduled_operations.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("due_at", String(26), nullable=False),
+    # started, with the operation that is its run; dropped, with the reason; failed to start, with the reason
+    Column("status", String(32), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("operation_id", String(36), nullable=True, index=True),
+    Column("retained_at", String(26), nullable=True),  # when old checkpoints were looked through after it
+    UniqueConstraint("scheduled_operation_id", "due_at", name="one_firing_a_moment"),
+)
+
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("resource", String(64), primary_key=True),
+    Column("limit", Integer, nullable=False),  # -1: none
+)
+
+quota_classes = Table(
+    "quota_classes",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("resource", String(64), primary_key=True),
+    Column("limit", Integer, nullable=False),
+)
+
+services = Table(
+    "services",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("binary", String(64), nullable=False),
+    Column("status", String(16), nullable=False),  # enabled, disabled
+    Column("disabled_reason", String(255), nullable=True),
+    Column("updated_at", Float, nullable=True),  # the last sign of life, seconds since 1970 on the database's clock
+    UniqueConstraint("host", "binary", name="one_service_a_host"),
 )
 
 Index("journal_by_node", journal.c.operation_id, journal.c.node)

@@ -1,0 +1,1 @@
+"""The REST API: routes, callers, rights, bodies and faults."""

@@ -1,0 +1,1 @@
+"""When work starts by itself: patterns of time, firings, and what is kept."""
