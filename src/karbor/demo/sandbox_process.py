@@ -18,15 +18,20 @@ STOPPING = 20.0
 
 
 @contextmanager
-def sandbox(folder: Path) -> Iterator[None]:
-    """Run a sandbox over the state folder; its words go to `folder`/log/sandbox.log. Raises KarborError."""
+def sandbox(folder: Path, port: int = 0) -> Iterator[None]:
+    """Run a sandbox over the state folder; its words go to `folder`/log/sandbox.log. Raises KarborError.
+
+    It ends with the block and not by the Ctrl-C that its starter gets, who may still need it for ending well.
+    """
     logs = folder / "log"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = logs / "sandbox.log"
-    command = (sys.executable, "-P", "-m", "karbor", "sandbox", "--state", str(folder))
+    command = (sys.executable, "-P", "-m", "karbor", "sandbox", "--state", str(folder), "--port", str(port))
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
     finally:
         os.close(output)
 

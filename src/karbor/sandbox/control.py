@@ -9,7 +9,7 @@ from karbor.sandbox.http import Answer, Fault, Request, route
 from karbor.sandbox.quotas import DEFAULT_QUOTAS
 from karbor.sandbox.state import State
 
-NOT_PROJECTS = ("timer", "count", "quota", "token", "assignment", "user", "role", "project")
+NOT_PROJECTS = ("timer", "count", "quota", "token", "assignment", "user", "role", "project", "service", "endpoint")
 
 
 def _faults(request: Request) -> Faults:

@@ -2,44 +2,73 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from karbor.sandbox.http import MICROVERSIONS, Answer, Request, route
-from karbor.sandbox.state import State
+from karbor.sandbox.state import Object, State
 
 REGION = "sandbox"
+INTERFACES = ("public", "internal", "admin")
 # type, name, path of the endpoint
 ENDPOINTS = (
     ("identity", "keystone", "/identity"),
     ("compute", "nova", "/compute/v2.1"),
-    ("volumev3", "cinderv3", "/volume/v3/{project}"),
-    ("block-storage", "cinder", "/volume/v3/{project}"),
+    ("volumev3", "cinderv3", "/volume/v3/$(project_id)s"),
+    ("block-storage", "cinder", "/volume/v3/$(project_id)s"),
     ("image", "glance", "/image"),
     ("network", "neutron", "/network"),
 )
 GLANCE_VERSIONS = ("v2.15", "v2.9", "v2.8", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
 
 
-def catalogue(root: str, project_id: str) -> list[dict[str, Any]]:
-    """The service catalogue of a token, its addresses below `root` (such as "http://127.0.0.1:5000")."""
+def built_in_services() -> list[Object]:
+    """The services of the sandbox itself, as Keystone's administration lists them."""
+    return [
+        {"id": f"{type}-service", "type": type, "name": name, "description": "", "enabled": True}
+        for type, name, _ in ENDPOINTS
+    ]
+
+
+def built_in_endpoints(root: str) -> list[Object]:
+    """Their endpoints, below `root` (such as "http://127.0.0.1:5000")."""
     return [
         {
-            "id": f"{type}-service",
-            "type": type,
-            "name": name,
+            "id": f"{type}-{interface}",
+            "service_id": f"{type}-service",
+            "interface": interface,
+            "region": REGION,
+            "region_id": REGION,
+            "url": f"{root}{path}",
+            "enabled": True,
+        }
+        for type, _, path in ENDPOINTS
+        for interface in INTERFACES
+    ]
+
+
+def catalogue(state: State, root: str, project_id: str) -> list[dict[str, Any]]:
+    """The service catalogue of a token: what is built in, and what an admin entered."""
+    services = [*built_in_services(), *state.table("service").values()]
+    endpoints = [one for one in (*built_in_endpoints(root), *state.table("endpoint").values()) if one["enabled"]]
+    shown = ("id", "interface", "region", "region_id")
+    return [
+        {
+            **{name: service[name] for name in ("id", "type", "name")},
             "endpoints": [
-                {
-                    "id": f"{type}-{interface}",
-                    "interface": interface,
-                    "region": REGION,
-                    "region_id": REGION,
-                    "url": root + path.format(project=project_id),
-                }
-                for interface in ("public", "internal", "admin")
+                {**{name: one[name] for name in shown}, "url": _filled(one["url"], project_id)}
+                for one in endpoints
+                if one["service_id"] == service["id"]
             ],
         }
-        for type, name, path in ENDPOINTS
+        for service in services
+        if service["enabled"]
     ]
+
+
+def _filled(url: str, project_id: str) -> str:
+    """An endpoint's address for one project."""
+    return re.sub(r"[$%]\((?:project_id|tenant_id)\)s", project_id, url)
 
 
 def _version(request: Request, service: str, id: str, path: str, status: str = "CURRENT") -> dict[str, Any]:

@@ -13,6 +13,8 @@ from karbor.sandbox.state import Object, State, seed
 DOMAIN = {"id": "default", "name": "Default"}
 PROJECTS = ("sandbox", "sandbox-b")  # a member each; the project "admin" owns what is everybody's
 ROLES = ("admin", "member", "reader")
+SERVICE = "service"  # the project of users that are services, and the role that lets them validate tokens
+SERVICE_USER = "karbor"
 NOT_PERMITTED = "You are not authorized to perform the requested action: {}."
 
 
@@ -28,6 +30,21 @@ def seed_identity(state: State) -> None:
     admin = _new_user(state, "admin", projects["sandbox"])
     for project in projects.values():
         assign(state, project["id"], admin["id"], ["admin", "member", "reader"])
+    enter_service_user(state)
+
+
+def enter_service_user(state: State) -> None:
+    """The user that Karbor logs in as, with project and role, unless they are there; older folders have none."""
+    if not _named(state, "role", SERVICE):
+        state.save("role", {"id": uuid.uuid4().hex, "name": SERVICE})
+    project = _named(state, "project", SERVICE) or _new_project(state, SERVICE)
+    if not _named(state, "user", SERVICE_USER):
+        user = _new_user(state, SERVICE_USER, project)
+        assign(state, project["id"], user["id"], [SERVICE])
+
+
+def _named(state: State, kind: str, name: str) -> Object | None:
+    return next((one for one in state.table(kind).values() if one["name"] == name), None)
 
 
 def _new_project(state: State, name: str) -> Object:
@@ -61,9 +78,10 @@ def _new_user(state: State, name: str, project: Object) -> Object:
     return user
 
 
-def set_password(state: State, password: str) -> None:
-    """Give all users this password."""
-    for user in state.table("user").values():
+def set_password(state: State, name: str, password: str) -> None:
+    """Give a user this password."""
+    user = _named(state, "user", name)
+    if user is not None:
         user["password"] = tokens.digest(password)
         state.save("user", user)
 
@@ -174,7 +192,7 @@ def _scope(
             else next((one for one in projects.values() if one["name"] == wanted["name"]), None)
         )
     else:
-        project = projects.get(user["default_project_id"])
+        project = projects.get(user["default_project_id"] or "")
     roles = roles_of(state, project["id"], user["id"]) if project else []
     if project is None or not roles:
         raise unauthorized()
@@ -212,7 +230,7 @@ def _token_view(state: State, request: Request, record: Object) -> dict[str, Any
         view |= {
             "project": {"id": project["id"], "name": project["name"], "domain": DOMAIN},
             "roles": [{"id": ids[name], "name": name} for name in record["roles"]],
-            "catalog": catalogue(request.root, project["id"]),
+            "catalog": catalogue(state, request.root, project["id"]),
         }
     if "trust_id" in record:
         trust = state.table("trust").get(record["trust_id"])
@@ -258,7 +276,7 @@ def _subject(state: State, request: Request) -> Object:
     record = tokens.find(state, word)
     if record is None:
         raise Fault(404, "Could not find token.")
-    if record["user_id"] != request.user_id and not request.is_admin:
+    if record["user_id"] != request.user_id and not request.is_admin and SERVICE not in request.roles:
         raise forbid("identity:validate_token")
     return record
 
@@ -266,7 +284,7 @@ def _subject(state: State, request: Request) -> Object:
 @route("GET", "/identity/v3/auth/catalog")
 def show_catalogue(state: State, request: Request) -> Answer:
     """The catalogue of the caller's token."""
-    return Answer(200, {"catalog": catalogue(request.root, request.project_id), "links": {}})
+    return Answer(200, {"catalog": catalogue(state, request.root, request.project_id), "links": {}})
 
 
 @route("GET", "/identity/v3/auth/projects")
@@ -304,10 +322,11 @@ def show_user(state: State, request: Request, id: str) -> Answer:
     user = state.table("user").get(id)
     if user is None:
         raise Fault(404, f"Could not find user: {id}.")
-    return Answer(200, {"user": _user_view(user)})
+    return Answer(200, {"user": user_view(user)})
 
 
-def _user_view(user: Object) -> Object:
+def user_view(user: Object) -> Object:
+    """A user as it is shown: without the password."""
     return {key: value for key, value in user.items() if key != "password"}
 
 
@@ -317,7 +336,7 @@ def _admin_list(kind: str, plural: str) -> None:
         if not request.is_admin:
             raise forbid(f"identity:list_{plural}")
         name = request.query.get("name")
-        found = [_user_view(one) for one in state.table(kind).values() if name in (None, one["name"])]
+        found = [user_view(one) for one in state.table(kind).values() if name in (None, one["name"])]
         return Answer(200, {plural: found, "links": {}})
 
 

@@ -12,15 +12,16 @@ from pathlib import Path
 
 from karbor.sandbox import services  # noqa: F401  (registers all routes)
 from karbor.sandbox.discovery import REGION
-from karbor.sandbox.identity import set_password
+from karbor.sandbox.identity import SERVICE, SERVICE_USER, enter_service_user, set_password
 from karbor.sandbox.server import Server
-from karbor.sandbox.state import State
+from karbor.sandbox.state import State, is_used
 
 # name in clouds.yaml: (user, project)
 CLOUDS = {
     "sandbox": ("sandbox", "sandbox"),
     "sandbox-b": ("sandbox-b", "sandbox-b"),
     "sandbox-admin": ("admin", "sandbox"),
+    "sandbox-service": (SERVICE_USER, SERVICE),
 }
 
 
@@ -44,15 +45,17 @@ class Sandbox:
         (self.folder / "sandbox").mkdir(exist_ok=True, mode=0o700)
         self.state = State(self.folder / "sandbox", self.delay)
         try:
-            password = self._password()
+            passwords = self._passwords()
             with self.state.lock:
-                set_password(self.state, password)
+                enter_service_user(self.state)
+                for name, password in passwords.items():
+                    set_password(self.state, name, password)
             self._server = Server(self.state, self.port)
         except BaseException:
             self.state.close()
             raise
         self.url = self._server.url
-        self._write_clouds(password)
+        self._write_clouds(passwords)
         return self
 
     def stop(self) -> None:
@@ -66,13 +69,14 @@ class Sandbox:
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
-    def _password(self) -> str:
-        """The password of all users: the one in clouds.yaml, or a new one."""
+    def _passwords(self) -> dict[str, str]:
+        """The passwords by user, those in clouds.yaml or new ones: people share one, the service has its own."""
         text = self.clouds_file.read_text() if self.clouds_file.exists() else ""
-        known = re.search(r"^ +password: (\w+)$", text, re.MULTILINE)
-        return known[1] if known else secrets.token_hex(16)
+        known = dict(re.findall(r"^ +username: (\S+)\n +password: (\w+)$", text, re.MULTILINE))
+        shared, own = known.get("sandbox", secrets.token_hex(16)), known.get(SERVICE_USER, secrets.token_hex(16))
+        return {user: own if user == SERVICE_USER else shared for user, _ in CLOUDS.values()}
 
-    def _write_clouds(self, password: str) -> None:
+    def _write_clouds(self, passwords: dict[str, str]) -> None:
         text = "# Written by the sandbox cloud each time it starts.\nclouds:\n"
         for cloud, (user, project) in CLOUDS.items():
             text += (
@@ -81,7 +85,7 @@ class Sandbox:
                 f"    auth:\n"
                 f"      auth_url: {self.url}/identity/v3\n"
                 f"      username: {user}\n"
-                f"      password: {password}\n"
+                f"      password: {passwords[user]}\n"
                 f"      project_name: {project}\n"
                 f"      user_domain_name: Default\n"
                 f"      project_domain_name: Default\n"
@@ -93,6 +97,11 @@ class Sandbox:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(text)
         draft.replace(self.clouds_file)
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a cloud runs on the state folder, in whatever process; where it listens stands in its clouds.yaml."""
+    return is_used(Path(folder) / "sandbox")
 
 
 def serve(folder: Path, port: int, delay: float, *, ready: Callable[[str], None] | None = None) -> None:

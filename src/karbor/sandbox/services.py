@@ -4,3 +4,4 @@
 from __future__ import annotations
 
 from karbor.sandbox import control, discovery, identity, delegation, image, volume, network, compute  # noqa: F401
+from karbor.sandbox import administration  # noqa: F401

@@ -50,6 +50,21 @@ def seed(function: Callable[[State], None]) -> Callable[[State], None]:
     return function
 
 
+def is_used(folder: Path) -> bool:
+    """Whether a State is open on the folder, in whatever process."""
+    try:
+        guard = os.open(folder / "lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(guard, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(guard)
+    return False
+
+
 def new_id() -> str:
     """A random UUID in its usual 36 characters."""
     return str(uuid.uuid4())

@@ -67,7 +67,7 @@ def test_members_see_themselves_and_not_the_cloud(cloud: Connection, admin: Conn
     assert [one["name"] for one in cloud.identity.get("/auth/projects").json()["projects"]] == ["sandbox"]
     for path in ("/users", "/roles", "/projects", "/role_assignments"):
         assert cloud.identity.get(path).status_code == 403
-    assert {user.name for user in admin.identity.users()} == {"sandbox", "sandbox-b", "admin"}
+    assert {user.name for user in admin.identity.users()} == {"sandbox", "sandbox-b", "admin", "karbor"}
 
 
 def test_a_token_can_be_read_and_revoked(cloud: Connection, sandbox: Sandbox) -> None:
