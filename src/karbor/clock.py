@@ -12,6 +12,12 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
+def days_ago(days: int) -> str:
+    """The moment so many days before this one, as `now` writes it."""
+    moment = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - datetime.timedelta(days=days)
+    return moment.isoformat(timespec="microseconds")
+
+
 def seconds_since(moment: str) -> float:
     """Seconds of wall clock from `moment` (as `now` writes it) to this instant."""
     then = datetime.datetime.fromisoformat(moment).replace(tzinfo=datetime.UTC)

@@ -56,12 +56,12 @@ class Provider:
                 raise Invalid(f"options are given for {key!r}, but provider {self.name!r} has no plug-in for that type")
 
 
-def load_providers(state: Path) -> dict[str, Provider]:
-    """The providers of a state folder by id: those of its `providers.d`, else the embedded defaults.
+def load_providers(state: Path, folder: Path | None = None) -> dict[str, Provider]:
+    """The providers of a state folder by id: those of `folder` (None: its `providers.d`), else the embedded defaults.
 
     Raises Invalid naming the file and what is wrong in it.
     """
-    files = sorted((state / "providers.d").glob("*.conf"))
+    files = sorted((folder or state / "providers.d").glob("*.conf"))
     found = [provider for file in files if (provider := _read(file, state)) is not None] or _defaults(state)
     return {provider.id: provider for provider in found}
 

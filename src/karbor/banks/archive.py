@@ -18,7 +18,7 @@ from blake3 import blake3
 from karbor import clock
 from karbor.banks import documents
 from karbor.banks.base import AlreadyThere, Bank, is_segment
-from karbor.banks.pieces import INDEX, ArtifactDamaged, Progress, in_order, verify_artifact
+from karbor.banks.pieces import INDEX, ArtifactDamaged, Progress, in_order, read_index, verify_artifact
 from karbor.banks.section import Section
 from karbor.model.errors import BankCorrupt, BankError, BankFull, FormatTooNew, Invalid, NoSuchObject, NotFound
 from karbor.model.manifest import FORMAT, Manifest, SavedResource, check_format
@@ -125,6 +125,16 @@ class Archive:
             except NoSuchObject:
                 continue
         return found
+
+    def stored_bytes(self, manifest: Manifest) -> int:
+        """Bytes that a checkpoint's artifacts take in the bank, by their indexes; one that cannot be read counts none."""
+        total = 0
+        for saved in manifest.resources:
+            section = self.section(manifest.project_id, manifest.checkpoint_id, saved.ref, writable=False)
+            for name, expected in saved.artifacts.items():
+                with suppress(BankCorrupt):  # a verification says so; here it must not keep others from being counted
+                    total += read_index(section, name, expected=expected).stored
+        return total
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Finish the checkpoint. Again with the same manifest is no error.

@@ -47,21 +47,35 @@ def log_in(name: str, region: CloudRegion, timeout: float) -> tuple[Session, Acc
     """
     try:
         session = region.get_session()
-        session.timeout = timeout
-        for scheme in ("http://", "https://"):
-            session.session.mount(scheme, TCPKeepAliveAdapter(pool_maxsize=CONNECTIONS))
         auth = region.get_auth()
-        if not isinstance(auth, BaseIdentityPlugin):
-            raise Invalid(f"cloud {name!r} does not log in to Keystone; give it auth_type password in clouds.yaml")
+    except (ConfigException, ksa.ClientException) as error:
+        raise Invalid(f"logging in to cloud {name!r} is not possible with its entry in clouds.yaml: {error}") from error
+    if not isinstance(auth, BaseIdentityPlugin):
+        raise Invalid(f"cloud {name!r} does not log in to Keystone; give it auth_type password in clouds.yaml")
+    return set_up(session, timeout), access_of(name, session, auth, "user, password and project in clouds.yaml")
+
+
+def set_up(session: Session, timeout: float) -> Session:
+    """The session itself, with a time limit for each connect and read and with as many connections as threads."""
+    session.timeout = timeout
+    for scheme in ("http://", "https://"):
+        session.session.mount(scheme, TCPKeepAliveAdapter(pool_maxsize=CONNECTIONS))
+    return session
+
+
+def access_of(name: str, session: Session, auth: BaseIdentityPlugin, proof: str) -> AccessInfo:
+    """What the token says that `auth` gets; `proof` names in messages what is to be looked at.
+
+    Raises as `log_in`.
+    """
+    try:
         access = auth.get_access(session)
     except ksa.Unauthorized as error:
-        raise Unauthorized(
-            f"logging in to cloud {name!r} was refused; check user, password and project in clouds.yaml: {error}", 401
-        ) from error
+        raise Unauthorized(f"logging in to cloud {name!r} was refused; check {proof}: {error}", 401) from error
     except (ksa.ConnectionError, ksa.HttpServerError) as error:
         raise Unclear(f"logging in to cloud {name!r} got no answer: {error}") from error
     except (ConfigException, ksa.ClientException) as error:
-        raise Invalid(f"logging in to cloud {name!r} is not possible with its entry in clouds.yaml: {error}") from error
+        raise Invalid(f"logging in to cloud {name!r} is not possible with {proof}: {error}") from error
     if not access.project_id:
-        raise Invalid(f"cloud {name!r} is not scoped to a project; add project_name to its auth in clouds.yaml")
-    return session, access
+        raise Invalid(f"cloud {name!r} is not scoped to a project; add project_name to {proof}")
+    return access

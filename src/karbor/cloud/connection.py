@@ -13,7 +13,7 @@ import requests
 from keystoneauth1 import exceptions as ksa
 from keystoneauth1.access import AccessInfo
 from keystoneauth1.session import Session
-from openstack.config.cloud_region import CloudRegion
+from openstack.config.cloud_region import CloudRegion, from_session
 
 from karbor import clock
 from karbor.cloud.access import find_region, log_in
@@ -95,6 +95,20 @@ class Cloud:
         region = find_region(name, state)
         session, access = log_in(name, region, timeout)
         return cls(name, region, session, access, timeout=timeout, limit=limit)
+
+    @classmethod
+    def of_session(
+        cls, session: Session, access: AccessInfo, *, auth_url: str, region: str = "", interface: str = "public",
+        limit: int = 16,
+    ) -> Self:  # fmt: skip
+        """The cloud at `auth_url`, whose `session` is logged in already with `access`; its name is the URL's host.
+
+        Without a `region` the first one in the catalogue.
+        """
+        options: dict[str, Any] = {"auth": {"auth_url": auth_url}, "interface": interface}
+        config = from_session(session, region_name=region or None, **options)
+        name = urlsplit(auth_url).hostname or auth_url
+        return cls(name, config, session, access, timeout=float(session.timeout or 0.0), limit=limit)
 
     def get(
         self, service: str, path: str, *, params: Params | None = None, microversion: str | None = None

@@ -12,18 +12,29 @@ from karbor.plugins.base import Protectable
 
 Protectables = Mapping[str, Protectable]
 
+TOPOLOGY = ("OS::Neutron::Network", "OS::Neutron::Router", "OS::Neutron::SecurityGroup")
+"""What a plan means by a network whose id is the project's: all of these, as what only came along."""
+
 MODEST = frozenset({"OS::Neutron::Router"})
 """Types that bring no children of their own unless the plan names them: a router that came along with a server
 has interfaces in networks of other applications; it is linked to those networks that are there anyway."""
 
 
 def discover(protectables: Protectables, cloud: Cloud, wanted: Iterable[Ref]) -> ResourceGraph:
-    """The graph of what `wanted` needs. Raises Invalid (unknown type), NotFound, GraphCycle, and any CloudError:
-    a listing that fails never becomes an application without its volumes."""
+    """The graph of what `wanted` needs; a network with the project's id stands for all of its networks and around.
+
+    Raises Invalid (unknown type), NotFound, GraphCycle, and any CloudError: a listing that fails never becomes an
+    application without its volumes.
+    """
     inventory = Inventory(cloud)
     graph = ResourceGraph()
     for ref in wanted:
-        graph.add(protectable(protectables, ref.type).one(inventory, ref.id), named=True)
+        if ref == Ref(TOPOLOGY[0], cloud.project_id):
+            for type in TOPOLOGY:
+                for part in protectable(protectables, type).all(inventory):
+                    graph.add(part)
+        else:
+            graph.add(protectable(protectables, ref.type).one(inventory, ref.id), named=True)
     queue = list(graph.resources.values())
     modest: list[Resource] = []
     for resource in queue:

@@ -13,7 +13,7 @@ from karbor.cloud.kind import KINDS, Kind, Object
 from karbor.engine.context import ResourceView, undo_spec
 from karbor.engine.scope import Scope
 from karbor.engine.steps import HOOKS_OF_A_NODE, SETTLE
-from karbor.model.errors import Gone, KarborError
+from karbor.model.errors import Gone, KarborError, Unauthorized
 from karbor.model.resource import Ref
 from karbor.plugins.base import HOOKS, Done, Operation
 
@@ -67,6 +67,8 @@ def plan(scope: Scope) -> Outline:
             try:
                 getattr(operation, HOOKS[hook])(PlanningContext(scope, node, hook, draft))
             except KarborError as error:
+                if scope.suspends and isinstance(error, Unauthorized):
+                    raise
                 blockers.append({"node": node, "reason": str(error)})
                 poisoned.add(step)
         for later in steps.after[step]:

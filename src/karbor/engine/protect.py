@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from karbor import clock
+from karbor.engine.discover import discover
+from karbor.engine.request import check_options
 from karbor.engine.run import Run
 from karbor.engine.undertaking import Undertaking
+from karbor.model.errors import Cancelled
 from karbor.model.manifest import Manifest, SavedCloud, SavedPlan, SavedResource
-from karbor.model.resource import Resource, ResourceGraph
+from karbor.model.resource import Ref, Resource, ResourceGraph
+from karbor.plugins import registry
 from karbor.store import checkpoints
 from karbor.store.journal import Entry
 
@@ -22,6 +26,8 @@ class Protect(Undertaking):
     reversible = True
 
     def forward(self) -> None:
+        if self.row["graph"] is None:
+            self.start(self._discovered())
         graph = self.graph()
         scope = self.scope(graph, {}, self.journal)
         self.archive.begin(self.project_id, self.checkpoint_id, graph)
@@ -37,6 +43,22 @@ class Protect(Undertaking):
         bad = [saved for saved in manifest.resources if saved.reason]
         reason = "; ".join(f"{saved.ref.type} {saved.name!r}: {saved.reason}" for saved in bad) or None
         self.end(manifest.outcome, reason)
+
+    def failed(self, reason: str) -> None:
+        resources = [{**item, "status": "error", "reason": reason} for item in self.request["plan"]["resources"]]
+        checkpoints.update(
+            self.database, self.checkpoint_id, status="error", reason=reason, ended_at=clock.now(), resources=resources
+        )
+        super().failed(reason)
+
+    def _discovered(self) -> ResourceGraph:
+        """What the plan's resources need. Raises Cancelled, Invalid (no plug-in, wrong option), and as `discover`."""
+        if self.journal.cancelled.is_set():
+            raise Cancelled("the operation was cancelled")
+        wanted = [Ref(item["type"], item["id"]) for item in self.request["plan"]["resources"]]
+        graph = discover(registry.protectables(), self.cloud, wanted)
+        check_options("protect", self.provider, graph.resources, self.request["parameters"])
+        return graph
 
     def concluded_back(self, reason: str) -> None:
         self.archive.entomb(self.project_id, self.checkpoint_id, reason)
@@ -92,15 +114,15 @@ class Protect(Undertaking):
 
     def _record(self, manifest: Manifest) -> None:
         with self.database.begin() as connection:
-            checkpoints.put(connection, row_of(manifest))
+            checkpoints.put(connection, row_of(manifest, stored=self.archive.stored_bytes(manifest)))
 
     @staticmethod
     def _documents(graph: ResourceGraph) -> list[dict[str, Any]]:
         return [{"type": r.type, "id": r.id, "name": r.name} for r in graph.resources.values()]
 
 
-def row_of(manifest: Manifest, status: str | None = None) -> Mapping[str, Any]:
-    """The database's row of a checkpoint, from its manifest alone."""
+def row_of(manifest: Manifest, status: str | None = None, *, stored: int) -> Mapping[str, Any]:
+    """The database's row of a checkpoint, from its manifest and the bytes that are `stored` of it in the bank."""
     bad = next((saved.reason for saved in manifest.resources if saved.status == "error"), "")
     return {
         "id": manifest.checkpoint_id,
@@ -120,4 +142,6 @@ def row_of(manifest: Manifest, status: str | None = None) -> Mapping[str, Any]:
         "cloud": {"auth_url": manifest.cloud.auth_url, "region": manifest.cloud.region},
         "created_at": manifest.created_at,
         "ended_at": manifest.ended_at,
+        "plan_id": manifest.plan.id,
+        "bytes_in_bank": stored,
     }  # fmt: skip

@@ -59,24 +59,12 @@ def restore_document(database: sa.Engine, row: Row) -> Document:
     `made` holds what exists because of it; `left` the same where taking it back has not succeeded. Of a restore that
     was taken back nothing is left to tell but why.
     """
-    taken_back = row["phase"] == "ended" and row["status"] != "success"
-    entries = [] if taken_back else operations.entries(database, row["id"])
-    results = operations.results(database, row["id"])
-    graph = _graph(row)
-    became = _became(entries)
+    entries = [] if _is_taken_back(row) else operations.entries(database, row["id"])
     made = [_made(entry) for entry in entries if entry["verb"] == "make" and _stands(entry)]
+    graph = _graph(row)
     return {
         **_run_facts(row),
-        "resources": [
-            {
-                "type": resource.type,
-                "name": resource.name,
-                "original_id": resource.id,
-                "restored_id": became.get(resource.ref),
-                **_outcome(results.get(node), "restoring"),
-            }
-            for node, resource in enumerate(graph.resources.values())
-        ],
+        "resources": restored_resources(row, entries, operations.results(database, row["id"])),
         "made": made,
         "used": [
             {"kind": entry["kind"], "original_id": entry["old_id"], "id": entry["value"]["id"]}
@@ -88,15 +76,33 @@ def restore_document(database: sa.Engine, row: Row) -> Document:
     }
 
 
+def restored_resources(row: Row, entries: Iterable[Row], results: Mapping[int, Row]) -> list[Document]:
+    """Each resource of a restore with the id of what it became, null where nothing stands for it, and its outcome."""
+    became = {} if _is_taken_back(row) else _became(entries)
+    return [
+        {
+            "type": resource.type,
+            "name": resource.name,
+            "original_id": resource.id,
+            "restored_id": became.get(resource.ref),
+            **_outcome(results.get(node), "restoring"),
+        }
+        for node, resource in enumerate(_graph(row).resources.values())
+    ]
+
+
 def verification_document(database: sa.Engine, row: Row) -> Document:
     """A verification: what was proved of each resource, and in which way."""
-    results = operations.results(database, row["id"])
-    graph = _graph(row)
     return {
         **_run_facts(row),
-        "resources": _resources(graph, results, "verifying"),
-        "notes": _notes(graph, operations.entries(database, row["id"])),
+        "resources": verified_resources(row, operations.results(database, row["id"])),
+        "notes": _notes(_graph(row), operations.entries(database, row["id"])),
     }
+
+
+def verified_resources(row: Row, results: Mapping[int, Row]) -> list[Document]:
+    """Each resource of a verification with its outcome."""
+    return _resources(_graph(row), results, "verifying")
 
 
 def operation_document(row: Row) -> Document:
@@ -146,6 +152,10 @@ def instance_document(resource: Resource, children: Iterable[Resource] | None = 
     if children is not None:
         document["dependent_resources"] = [instance_document(child) for child in children]
     return document
+
+
+def _is_taken_back(row: Row) -> bool:
+    return bool(row["phase"] == "ended" and row["status"] != "success")
 
 
 def _run_facts(row: Row) -> Document:

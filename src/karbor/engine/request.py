@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -37,6 +37,16 @@ class Request:
     @property
     def checkpoint_id(self) -> str:
         return str(self.row["checkpoint_id"])
+
+    @property
+    def suspends(self) -> bool:
+        """Whether a refused login makes it wait for a new credential.
+
+        A command has no other one to give. Nobody is there for a scheduled one that has not begun: that fails, and
+        its schedule shows why.
+        """
+        unattended = self.row.get("scheduled_operation_id") and self.row["graph"] is None
+        return self.row.get("runner") == "service" and not unattended
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -90,4 +100,12 @@ class Request:
             journal=journal,
             surroundings=self.request.get("surroundings", "auto"),
             settings=self.settings,
+            suspends=self.suspends,
         )
+
+
+def check_options(verb: str, provider: Provider, refs: Iterable[Ref], parameters: Mapping[str, Any]) -> None:
+    """Raises Invalid when a type has no plug-in or an option does not fit."""
+    provider.check_parameters(parameters)
+    for ref in refs:
+        provider.options(verb, ref.type, ref.id, parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from karbor.engine import effects
 from karbor.engine.run import describe
@@ -40,7 +41,7 @@ class Rollback:
         if step in self._stuck:
             self.left.extend(f"{title(entry)} (what needs it is still there)" for entry in entries)
             return None
-        return lambda: self._undo(entries)
+        return partial(self._scope.do, partial(self._undo, entries))
 
     def _undo(self, entries: list[Entry]) -> None:
         for entry in sorted(entries, key=lambda entry: entry.seq, reverse=True):

@@ -75,7 +75,7 @@ class Run:
         if hook == BEGIN and overrides(operation, FINISH):
             # On record before it runs: whatever happens from here on, `on_prepare_finish` has to undo it.
             self._scope.log.put_hook(node, hook, "started", started_at=clock.now(), durable=True)
-        getattr(operation, HOOKS[hook])(HookContext(self._scope, node, hook, failed))
+        self._scope.do(partial(getattr(operation, HOOKS[hook]), HookContext(self._scope, node, hook, failed)))
 
     def _was_recorded(self, step: int, node: int, hook: int) -> bool:
         """Whether an earlier run finished this step; its consequences are drawn again."""
@@ -153,7 +153,7 @@ class Run:
         if not any(entry.verb in ("make", "act") for entry in made):
             return None
         self._started[step] = clock.now()
-        return partial(self._settle, made, good=good)
+        return partial(self._scope.do, partial(self._settle, made, good=good))
 
     def _settle(self, entries: list[Entry], *, good: bool) -> None:
         """A resource's last hook has ended: nothing temporary stays, tags come off, a failed protect leaves nothing."""

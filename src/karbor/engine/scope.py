@@ -6,16 +6,17 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 from karbor import clock
 from karbor.banks.section import Section
 from karbor.cloud.connection import Cloud
 from karbor.engine.steps import Steps
-from karbor.model.errors import Cancelled
+from karbor.model.errors import Cancelled, Suspended, Unauthorized
 from karbor.model.resource import Ref, ResourceGraph
 from karbor.plugins.base import Operation
 from karbor.store.journal import Entry, Journal
+from karbor.store.operations import NEEDS_CREDENTIALS
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Scope:
     journal: Journal | None
     surroundings: str = "auto"
     settings: Settings = field(default_factory=Settings)
+    suspends: bool = False
+    """Whether a refused login is no failure, because somebody may give the operation a new credential."""
 
     @cached_property
     def steps(self) -> Steps:
@@ -76,6 +79,15 @@ class Scope:
         if self.log.cancelled.is_set() and not cleaning:
             raise Cancelled("the operation was cancelled")
 
+    def do(self, job: Callable[[], None]) -> None:
+        """Run a job; raises Suspended, in all threads of the operation, when the cloud lets it in no more."""
+        try:
+            job()
+        except Unauthorized as error:
+            if not self.suspends:
+                raise
+            suspend(self.log, error)
+
     def pause(self, seconds: float, *, cleaning: bool) -> None:
         """Wait, but no longer than until a cancel; then `check`."""
         if cleaning:
@@ -83,3 +95,10 @@ class Scope:
         else:
             self.log.cancelled.wait(seconds)
         self.check(cleaning=cleaning)
+
+
+def suspend(journal: Journal, error: Unauthorized) -> NoReturn:
+    """Stop an operation where it stands, as if its process had died, until it gets a new credential."""
+    journal.stop(Suspended(str(error), NEEDS_CREDENTIALS))
+    journal.check()
+    raise AssertionError("a stopped journal raises")

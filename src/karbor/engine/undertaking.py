@@ -12,8 +12,8 @@ from karbor.cloud.connection import Cloud
 from karbor.engine.request import Request
 from karbor.engine.rollback import Rollback
 from karbor.engine.run import Run
-from karbor.engine.scope import Scope, Settings
-from karbor.model.errors import KarborError
+from karbor.engine.scope import Scope, Settings, suspend
+from karbor.model.errors import KarborError, Unauthorized
 from karbor.model.resource import ResourceGraph
 from karbor.providers import Provider
 from karbor.store import operations
@@ -44,6 +44,8 @@ class Undertaking(Request):
                 self.forward()
         except KarborError as error:
             self.journal.check()  # where the journal cannot be written the operation stays as it is, to be resumed
+            if isinstance(error, Unauthorized) and self.suspends:
+                suspend(self.journal, error)
             self._broke(str(error))
 
     def forward(self) -> None:
@@ -77,6 +79,10 @@ class Undertaking(Request):
         self.concluded_back(reason)
         self.end(self.fail_status, reason)
 
+    def failed(self, reason: str) -> None:
+        """It cannot be done, and nothing has been done that would have to be taken back: end all records."""
+        self.end(self.fail_status, reason)
+
     def end(self, status: str, error_info: str | None = None) -> None:
         """The operation is over."""
         self.journal.update_operation(phase="ended", status=status, error_info=error_info, ended_at=clock.now())
@@ -94,4 +100,4 @@ class Undertaking(Request):
         elif self.row["phase"] == "rollback":
             self.journal.update_operation(status=self.fail_status, error_info=reason)
         else:
-            self.end(self.fail_status, reason)
+            self.failed(reason)

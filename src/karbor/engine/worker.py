@@ -1,4 +1,4 @@
-"""The engine: takes operations in as rows, claims them one by one and brings each to its end."""
+"""The engine: takes a command's operations in as rows, claims operations and brings each to its end."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from karbor import clock
 from karbor.banks.archive import CheckpointEntry, NoSuchCheckpoint
 from karbor.cloud.connection import Cloud
 from karbor.engine.delete import Delete
+from karbor.engine.intake import add_protect, check_deletable, end_unstarted, provider_of, restore_request, rollback_of
 from karbor.engine.outline import Outline
 from karbor.engine.protect import Protect, row_of
+from karbor.engine.request import check_options
 from karbor.engine.restore import Restore, RestoreRequest, check_whole, outline_of
 from karbor.engine.scope import Settings
 from karbor.engine.undertaking import Undertaking
 from karbor.engine.verify import Verify
-from karbor.model.errors import BankCorrupt, FormatTooNew, Invalid, KarborError, NotFound
+from karbor.model.errors import BankCorrupt, FormatTooNew, Invalid, KarborError, NotFound, Suspended
 from karbor.model.resource import Ref, ResourceGraph
 from karbor.providers import Provider
 from karbor.store import checkpoints, operations
@@ -44,6 +46,8 @@ class Engine:
         self.providers = providers
         self.settings = settings or Settings()
         self._observer = observer
+        self._journals: set[Journal] = set()
+        self._leaving: Suspended | None = None
 
     def start_protect(
         self,
@@ -60,7 +64,7 @@ class Engine:
 
         Raises Invalid, before anything is written, when a plug-in is missing or an option is wrong.
         """
-        _check("protect", provider, graph, parameters or {})
+        check_options("protect", provider, graph.resources, parameters or {})
         provider.archive.claim()  # a bank that cannot be used is known now
         plan = {
             "id": clock.new_id(),
@@ -70,25 +74,9 @@ class Engine:
                 {"type": ref.type, "id": ref.id, "name": graph.resources[ref].name} for ref in sorted(graph.named)
             ],
         }
-        info = {"created_by": "manual", **(extra_info or {})}
-        created_at = clock.now()
-        checkpoint = {
-            "id": clock.new_id(),
-            "project_id": cloud.project_id,
-            "provider_id": provider.id,
-            "status": "protecting",
-            "plan": plan,
-            "resources": [],
-            "extra_info": info,
-            "cloud": _place(cloud),
-            "created_at": created_at,
-        }
-        request = {"plan": plan, "parameters": dict(parameters or {}), "extra_info": info}
         with self.database.begin() as connection:
-            checkpoints.put(connection, checkpoint)
-            return operations.add(
-                connection, operation_type="protect", status="protecting", checkpoint_id=checkpoint["id"],
-                graph=graph.to_json(), request=request, created_at=created_at,
+            return add_protect(
+                connection, plan, parameters or {}, extra_info or {}, graph.to_json(),
                 **_common(cloud, provider, runner),
             )  # fmt: skip
 
@@ -108,8 +96,8 @@ class Engine:
         request["on_failure"] = on_failure
         with self.database.begin() as connection:
             return operations.add(
-                connection, operation_type="restore", status="in_progress", checkpoint_id=row["id"], request=request,
-                **_common(cloud, provider, runner),
+                connection, operation_type="restore", status=operations.STARTED["restore"], checkpoint_id=row["id"],
+                request=request, **_common(cloud, provider, runner),
             )  # fmt: skip
 
     def outline(
@@ -134,20 +122,21 @@ class Engine:
     def start(self, verb: str, cloud: Cloud, checkpoint_id: str, *, runner: str = "command", **request: Any) -> str:
         """Take in a verification or deletion of one of the project's own checkpoints; the operation's id."""
         row = checkpoints.get(self.database, checkpoint_id, project_id=cloud.project_id)
-        provider = self._provider(row)
+        provider = provider_of(self.providers, row)
         if verb == "verify" and row["status"] != "available":
             raise Invalid(f"checkpoint {checkpoint_id} is {row['status']}; only an available one can be verified")
         if verb == "delete":
-            self._check_deletable(row)
+            with self.database.connect() as connection:
+                check_deletable(connection, row)
         provider.archive.bank_id()  # an unreadable bank is known now
         parameters = request.get("parameters", {})
         if verb == "verify" or parameters:
-            _check(verb, provider, provider.archive.read_graph(row["project_id"], checkpoint_id), parameters)
-        status = {"verify": "in_progress", "delete": "deleting"}[verb]
+            graph = provider.archive.read_graph(row["project_id"], checkpoint_id)
+            check_options(verb, provider, graph.resources, parameters)
         with self.database.begin() as connection:
             return operations.add(
-                connection, operation_type=verb, status=status, checkpoint_id=row["id"], request=request,
-                **_common(cloud, provider, runner),
+                connection, operation_type=verb, status=operations.STARTED[verb], checkpoint_id=row["id"],
+                request=request, **_common(cloud, provider, runner),
             )  # fmt: skip
 
     def run(self, id: str, cloud: Cloud) -> Row:
@@ -155,46 +144,70 @@ class Engine:
 
         Raises KarborError when another process runs it, when it has ended, or when `cloud` is another project's.
         """
-        row = self._run_one(id, cloud)
-        if row["operation_type"] == "delete" and row["status"] == "deleted":
-            self._delete_waiting(cloud)
+        check_cloud(operations.get(self.database, id), cloud)
+        return self.conduct(id, lambda _row: cloud)
+
+    def conduct(self, id: str, connect: Callable[[Row], Cloud]) -> Row:
+        """As `run`, with the cloud that `connect` opens for the operation's row once the operation is claimed.
+
+        What `connect` raises gives the claim up and is raised again; Suspended is what the row says from then on.
+        """
+        row, cloud = self._run_one(id, connect)
+        if cloud is not None and row["operation_type"] == "delete" and row["status"] == "deleted":
+            self._delete_waiting(cloud, row)
         return row
 
-    def _run_one(self, id: str, cloud: Cloud) -> Row:
-        _check_cloud(operations.get(self.database, id), cloud)
+    def leave(self) -> None:
+        """Stop everything that runs, where it stands; another engine may go on with it at once."""
+        self._leaving = Suspended("this engine is being stopped")
+        for journal in list(self._journals):
+            journal.stop(self._leaving)
+
+    def _run_one(self, id: str, connect: Callable[[Row], Cloud]) -> tuple[Row, Cloud | None]:
         instance = clock.new_id()
         epoch = operations.claim(self.database, id, instance)
+        cloud = None
         try:
             row = operations.get(self.database, id)
-            journal = Journal(self.database, id, epoch, self._observer)
-            try:
-                verb = VERBS[row["operation_type"]]
-                verb(self.database, row, cloud, self._provider(row), self.settings, journal).run()
-            finally:
-                journal.close()
+            provider = provider_of(self.providers, row)
+            cloud = connect(row)
+            self._carry_out(row, epoch, cloud, provider)
+        except Suspended as stopped:
+            changes = {"status": stopped.status, "error_info": str(stopped)} if stopped.status else {}
+            operations.release(self.database, id, epoch, **changes)
+        except KarborError as error:
+            if cloud is None:
+                operations.release(self.database, id, epoch, error_info=str(error))
+            raise
         finally:
             operations.INSTANCES.discard(instance)
-        return operations.get(self.database, id)
+        return operations.get(self.database, id), cloud
+
+    def _carry_out(self, row: Row, epoch: int, cloud: Cloud, provider: Provider) -> None:
+        journal = Journal(self.database, row["id"], epoch, self._observer)
+        self._journals.add(journal)
+        try:
+            if self._leaving is not None:
+                journal.stop(self._leaving)
+            if row["cancel"] and row["phase"] == "forward":
+                journal.cancelled.set()
+            if not row["cloud"]["project_id"]:
+                journal.update_operation(cloud=_place(cloud))
+            VERBS[row["operation_type"]](self.database, row, cloud, provider, self.settings, journal).run()
+        finally:
+            self._journals.discard(journal)
+            journal.close()
 
     def roll_back(self, id: str, cloud: Cloud) -> Row:
         """Take back an operation that has not ended, or a restore that has ended well; its row then."""
         row = operations.get(self.database, id)
-        _check_cloud(row, cloud)
-        whole = row["operation_type"] == "restore" and row["status"] == "success"
-        if row["phase"] == "ended" and not whole:
-            raise KarborError(f"operation {id} has ended; nothing is left to take back")
-        if row["operation_type"] not in ("protect", "restore"):
-            raise Invalid(f"a {row['operation_type']} cannot be taken back; resume it")
-        if operations.is_running(row):
-            raise KarborError(f"operation {id} is still running; cancel it")
+        check_cloud(row, cloud)
+        changes = rollback_of(row)
         if row["graph"] is None:
-            operations.update(
-                self.database, id, phase="ended", status="fail", ended_at=clock.now(), error_info="rolled back"
-            )
+            end_unstarted(self.database, row, "rolled back")
             return operations.get(self.database, id)
-        if row["phase"] != "rollback":
-            reason = row["error_info"] or "rolled back on request"
-            operations.update(self.database, id, phase="rollback", error_info=reason, ended_at=None)
+        if changes:
+            operations.update(self.database, id, **changes)
         return self.run(id, cloud)
 
     def import_checkpoints(
@@ -215,7 +228,8 @@ class Engine:
             except (BankCorrupt, FormatTooNew) as error:
                 damaged.append(entry._replace(state="unreadable", why=str(error)))
                 continue
-            row = row_of(manifest, "deleting" if entry.state == "deleting" else None)
+            status = "deleting" if entry.state == "deleting" else None
+            row = row_of(manifest, status, stored=provider.archive.stored_bytes(manifest))
             with self.database.begin() as connection:
                 checkpoints.put(connection, row)
             found.append(row)
@@ -227,7 +241,7 @@ class Engine:
         row = checkpoints.get(self.database, checkpoint_id)
         if row["status"] not in ("available", "error"):
             raise Invalid(f"checkpoint {checkpoint_id} is {row['status']} and cannot be restored")
-        provider = self._provider(row)
+        provider = provider_of(self.providers, row)
         graph = provider.archive.read_graph(row["project_id"], checkpoint_id)
         wanted = list(resources)
         check_whole(provider.archive.read_manifest(row["project_id"], checkpoint_id), wanted)
@@ -236,33 +250,12 @@ class Engine:
                 raise NotFound(
                     f"checkpoint {checkpoint_id} holds no {ref}; `karbor checkpoint show` lists what it holds"
                 )
-        _check("restore", provider, graph, parameters or {})
-        request = {
-            "checkpoint_project_id": row["project_id"],
-            "resources": [[ref.type, ref.id] for ref in wanted],
-            "parameters": dict(parameters or {}),
-            "surroundings": surroundings,
-        }
-        return row, provider, request
+        check_options("restore", provider, graph.resources, parameters or {})
+        return row, provider, restore_request(row["project_id"], wanted, parameters, surroundings)
 
-    def _provider(self, row: Row) -> Provider:
-        try:
-            return self.providers[row["provider_id"]]
-        except KeyError:
-            raise NotFound(f"the provider {row['provider_id']} of {row['id']} is not configured any more") from None
-
-    def _check_deletable(self, row: Row) -> None:
-        if row["status"] not in ("available", "error", "error-deleting", "deleting"):
-            raise Invalid(f"checkpoint {row['id']} is {row['status']} and cannot be deleted now")
-        for other in operations.rows(self.database, project_id=row["project_id"], open_only=True):
-            if other["checkpoint_id"] == row["id"]:
-                raise Invalid(
-                    f"checkpoint {row['id']} is used by the unfinished {other['operation_type']} {other['id']}; "
-                    "resume it or roll it back first"
-                )
-
-    def _delete_waiting(self, cloud: Cloud) -> None:
-        """Take up again, newest first, the deletions that waited for one that has gone now."""
+    def _delete_waiting(self, cloud: Cloud, gone: Row) -> None:
+        """Take up again, newest first, the deletions that waited for the one that has `gone` now, as its caller."""
+        who = {key: gone[key] for key in ("runner", "user_id", "credential")}
         again = True
         while again:
             again = False
@@ -270,7 +263,13 @@ class Engine:
                 busy = operations.rows(self.database, project_id=cloud.project_id, open_only=True)
                 if any(other["checkpoint_id"] == row["id"] for other in busy):
                     continue
-                ended = self._run_one(self.start("delete", cloud, row["id"]), cloud)
+                provider = provider_of(self.providers, row)
+                with self.database.begin() as connection:
+                    id = operations.add(
+                        connection, operation_type="delete", status=operations.STARTED["delete"],
+                        checkpoint_id=row["id"], request={}, **{**_common(cloud, provider, ""), **who},
+                    )  # fmt: skip
+                ended, _ = self._run_one(id, lambda _row: cloud)
                 again = again or ended["status"] == "deleted"
 
 
@@ -285,16 +284,10 @@ def _place(cloud: Cloud) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _check_cloud(row: Row, cloud: Cloud) -> None:
-    if row["cloud"]["project_id"] != cloud.project_id or row["cloud"]["auth_url"] != cloud.auth_url:
+def check_cloud(row: Row, cloud: Cloud) -> None:
+    """Raises Invalid where an operation runs in another project than the cloud's."""
+    if row["cloud"]["project_id"] not in ("", cloud.project_id) or row["cloud"]["auth_url"] != cloud.auth_url:
         raise Invalid(
             f"operation {row['id']} belongs to project {row['cloud']['project_id']} of {row['cloud']['auth_url']} "
             f"(cloud {row['cloud']['name']!r}), not to the project of cloud {cloud.name!r}"
         )
-
-
-def _check(verb: str, provider: Provider, graph: ResourceGraph, parameters: Mapping[str, Any]) -> None:
-    """Raises Invalid when a type has no plug-in or an option does not fit."""
-    provider.check_parameters(parameters)
-    for ref in graph.resources:
-        provider.options(verb, ref.type, ref.id, parameters)

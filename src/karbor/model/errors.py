@@ -18,6 +18,14 @@ class NotFound(KarborError):
     """Something that was named does not exist, or not for this project."""
 
 
+class Forbidden(KarborError):
+    """What was asked for is another project's, or beyond the caller's roles."""
+
+
+class QuotaExceeded(KarborError):
+    """The project has as many of Karbor's own things as it may have; delete some, or ask for a higher quota."""
+
+
 class Ambiguous(Invalid):
     """A name fits more than one thing; the message lists their ids."""
 
@@ -112,3 +120,15 @@ class Fenced(BaseException):
 
     A BaseException, so that no hook that catches its own errors can go on by mistake.
     """
+
+
+class Suspended(BaseException):
+    """The operation has to stop where it is and can go on later: its credential has run out, or this engine leaves.
+
+    A BaseException for the same reason as `Fenced`. `status` is what the operation's row says from now on, empty for
+    what it says already.
+    """
+
+    def __init__(self, message: str, status: str = "") -> None:
+        super().__init__(message)
+        self.status = status

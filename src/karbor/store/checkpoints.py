@@ -23,7 +23,12 @@ def put(connection: sa.Connection, row: Mapping[str, Any]) -> None:
 def get(database: sa.Engine, id: str, *, project_id: str | None = None) -> Row:
     """The row; raises NotFound, also for another project's when one is given."""
     with database.connect() as connection:
-        row = connection.execute(sa.select(_T).where(_T.c.id == id)).mappings().first()
+        return read(connection, id, project_id=project_id)
+
+
+def read(connection: sa.Connection, id: str, *, project_id: str | None = None) -> Row:
+    """As `get`, within a transaction."""
+    row = connection.execute(sa.select(_T).where(_T.c.id == id)).mappings().first()
     if row is None or (project_id is not None and row["project_id"] != project_id):
         raise NotFound(f"there is no checkpoint {id}; `karbor checkpoint list` shows them")
     return dict(row)

@@ -11,13 +11,14 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from karbor import clock
-from karbor.model.errors import Fenced, KarborError
+from karbor.model.errors import Fenced, KarborError, Suspended
 from karbor.model.resource import Ref
 from karbor.store import schema
 from karbor.store.database import clock as database_clock
@@ -186,6 +187,14 @@ class Journal:
     def flush(self) -> None:
         """Return when all that was written is durable: to be called before a mark is removed from the world."""
         self.update_operation()
+
+    def stop(self, error: BaseException) -> None:
+        """Commit what was written so far; from then on every thread that touches the journal gets `error`."""
+        with suppress(KarborError, Fenced, Suspended):  # it may have ended before, which is no news
+            self.flush()
+        with self._lock:
+            self._dead = self._dead or error
+        self.cancelled.set()
 
     def check(self) -> None:
         """Raise what ended this journal, if anything did."""

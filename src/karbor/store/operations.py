@@ -1,4 +1,4 @@
-"""Rows of operations: added, claimed by one owner at a time, listed, cancelled."""
+"""Rows of operations: added, claimed by one owner at a time and given up again, listed, cancelled."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ from karbor.store.journal import LEASE_SECONDS
 
 Row = Mapping[str, Any]
 _T = schema.operations
+
+STARTED = {"protect": "protecting", "restore": "in_progress", "verify": "in_progress", "delete": "deleting"}
+"""The status of an operation that is to be run, by its type."""
+NEEDS_CREDENTIALS = "needs credentials"
+"""The status of one that stands still, because the cloud lets it in no more."""
+
+
+class AlreadyClaimed(KarborError):
+    """A living owner has the operation."""
 
 
 def add(connection: sa.Connection, **values: Any) -> str:
@@ -46,6 +55,13 @@ def rows(database: sa.Engine, *, project_id: str | None = None, open_only: bool 
         query = query.where(_T.c.phase != "ended")
     with database.connect() as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def unfinished_on(connection: sa.Connection, checkpoint_id: str) -> Row | None:
+    """An operation on this checkpoint that has not ended, if there is one."""
+    query = sa.select(_T).where(_T.c.checkpoint_id == checkpoint_id, _T.c.phase != "ended").limit(1)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else dict(row)
 
 
 def results(database: sa.Engine, id: str) -> dict[int, Row]:
@@ -97,11 +113,69 @@ def update(database: sa.Engine, id: str, **changes: Any) -> None:
         connection.execute(sa.update(_T).where(_T.c.id == id).values(changes))
 
 
+def due(database: sa.Engine) -> list[Row]:
+    """The operations that an engine of the service has to run and nobody does, oldest first.
+
+    One that failed and waits for a person (kept, stuck while taken back, without credentials) has another status.
+    """
+    query = (
+        sa.select(_T, (_T.c.lease_until > database_clock(database)).label("leased"))
+        .where(_T.c.runner == "service", _T.c.phase != "ended", _T.c.status.in_(set(STARTED.values())))
+        .order_by(_T.c.created_at, _T.c.id)
+    )
+    with database.connect() as connection:
+        found = [dict(row) for row in connection.execute(query).mappings()]
+    return [row for row in found if row["owner"] is None or not row["leased"] or not _lives(row["owner"])]
+
+
+def at_rest_with_credential(database: sa.Engine) -> list[Row]:
+    """The operations of the service that have ended, or wait for a person, and still have a credential."""
+    resting = sa.or_(_T.c.phase == "ended", _T.c.status.not_in(set(STARTED.values())))
+    query = sa.select(_T).where(_T.c.runner == "service", _T.c.credential.is_not(None), resting)
+    with database.connect() as connection:
+        found = [dict(row) for row in connection.execute(query.order_by(_T.c.created_at, _T.c.id)).mappings()]
+    return [row for row in found if not is_running(row)]
+
+
+def credential_is_shared(database: sa.Engine, row: Row) -> bool:
+    """Whether another operation that is still to be run has the same sealed credential."""
+    query = sa.select(_T.c.id).where(
+        _T.c.credential == row["credential"], _T.c.id != row["id"], _T.c.phase != "ended"
+    )  # fmt: skip
+    with database.connect() as connection:
+        return connection.execute(query).first() is not None
+
+
+def credential_of_schedule(database: sa.Engine, id: str | None) -> str | None:
+    """The sealed credential of a scheduled operation, if there still is one of that id."""
+    table = schema.scheduled_operations
+    with database.connect() as connection:
+        return connection.execute(sa.select(table.c.credential).where(table.c.id == id)).scalar()
+
+
+def forget_credential(database: sa.Engine, row: Row) -> None:
+    """Drop the credential that the row had when it was read, not one that was given since."""
+    same = (_T.c.id == row["id"]) & (_T.c.credential == row["credential"])
+    with database.begin() as connection:
+        connection.execute(sa.update(_T).where(same).values(credential=None))
+
+
+def reopen(database: sa.Engine, row: Row, **changes: Any) -> None:
+    """Have an operation run that had stopped. Raises KarborError where its row has changed since it was read."""
+    same = (_T.c.id == row["id"]) & (_T.c.epoch == row["epoch"]) & (_T.c.status == row["status"])
+    status = STARTED[row["operation_type"]]
+    with database.begin() as connection:
+        found = connection.execute(sa.update(_T).where(same).values(status=status, cancel=False, **changes))
+    if found.rowcount != 1:
+        raise KarborError(f"operation {row['id']} has changed in this moment; look at it again")
+
+
 def claim(database: sa.Engine, id: str, instance: str) -> int:
     """Become the operation's only owner; the new epoch.
 
-    `instance` tells the engines of one process apart. Raises KarborError when a living owner has it. The claim of
-    a process of this host that is dead, or of an instance that this process no longer runs, is void at once.
+    `instance` tells the engines of one process apart. Raises AlreadyClaimed when a living owner has it, KarborError
+    when it has ended. The claim of a process of this host that is dead, or of an instance that this process no longer
+    runs, is void at once.
     """
     me = {**_process(), "instance": instance}
     with database.begin() as connection:
@@ -110,15 +184,26 @@ def claim(database: sa.Engine, id: str, instance: str) -> int:
         if row["phase"] == "ended":
             raise KarborError(f"operation {id} has ended; nothing is left to do")
         if row["owner"] is not None and row["lease_until"] > now and _lives(row["owner"]):
-            raise KarborError(f"operation {id} is being run by process {row['owner']['pid']} on {row['owner']['host']}")
+            raise AlreadyClaimed(
+                f"operation {id} is being run by process {row['owner']['pid']} on {row['owner']['host']}"
+            )
         epoch = int(row["epoch"]) + 1
-        connection.execute(
+        mine = connection.execute(
             sa.update(_T)
-            .where(_T.c.id == id)
+            .where(_T.c.id == id, _T.c.epoch == row["epoch"])
             .values(epoch=epoch, owner=me, lease_until=now + LEASE_SECONDS, started_at=row["started_at"] or clock.now())
         )
-    INSTANCES.add(instance)
+        if mine.rowcount != 1:  # where two transactions may read the same row, one of them is too late here
+            raise AlreadyClaimed(f"operation {id} has just been claimed by another engine")
+        INSTANCES.add(instance)
     return epoch
+
+
+def release(database: sa.Engine, id: str, epoch: int, **changes: Any) -> None:
+    """Give up a claim before the operation's end, with changes of its row; nothing where it was taken over already."""
+    mine = (_T.c.id == id) & (_T.c.epoch == epoch)
+    with database.begin() as connection:
+        connection.execute(sa.update(_T).where(mine).values(owner=None, lease_until=0.0, **changes))
 
 
 INSTANCES: set[str] = set()

@@ -71,7 +71,7 @@ class ToyKind(Kind):
         if id not in cloud.objects:
             raise Gone(f"no toy {id}", 404)
         cloud.trouble("delete", cloud.objects[id]["name"])
-        if any(id in thing.get("needs", ()) for thing in cloud.objects.values()):
+        if any(id in thing.get("needs", ()) for thing in list(cloud.objects.values())):
             raise Refused(f"toy {id} is needed", 409)
         del cloud.objects[id]
 
