@@ -1,0 +1,216 @@
+"""The clock of the schedules: claims what is due, starts it once, and looks through old checkpoints afterwards."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from karbor import clock
+from karbor.engine.intake import Intake
+from karbor.model.errors import Invalid, KarborError, NotFound
+from karbor.providers import Provider
+from karbor.schedule import retention
+from karbor.schedule.timetable import Timetable
+from karbor.store import checkpoints, operations, plans, quotas, schedules
+
+LOG = logging.getLogger(__name__)
+Row = Mapping[str, Any]
+
+LOOK_BACK = datetime.timedelta(days=31)
+"""Firings that were missed longer ago than this are not counted one by one."""
+RECORDED = 100
+"""So many dropped firings of one downtime are recorded at most, the newest."""
+
+
+class Ticker:
+    """Starts what is due. Any number of them, on any number of hosts, start each firing exactly once.
+
+    A firing is claimed with its trigger's next time as compare-and-set, in one transaction with its record; it is
+    started in one transaction with the operation's row. So nothing is lost or doubled wherever an engine dies.
+
+    `window` is by how many seconds a firing may be late where its trigger does not say; `limits` are the default
+    quotas, None where none are kept; `wake` is told that operations have come in; `now` is the clock.
+    """
+
+    def __init__(
+        self,
+        database: sa.Engine,
+        intake: Intake,
+        providers: Mapping[str, Provider],
+        *,
+        window: int = 900,
+        limits: Mapping[str, int] | None = None,
+        wake: Callable[[], None] = lambda: None,
+        poll: float = 5.0,
+        now: Callable[[], str] = clock.now,
+    ) -> None:
+        self._database = database
+        self._intake = intake
+        self._providers = providers
+        self._window = window
+        self._limits = limits
+        self._wake = wake
+        self._poll = poll
+        self._now = now
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Tick every `poll` seconds in a thread, until `stop`."""
+        self._thread = threading.Thread(target=self._loop, name="schedule", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the tick that is under way."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def tick(self) -> None:
+        """Do all that is due now."""
+        now = self._now()
+        for trigger in schedules.due_triggers(self._database, now):
+            self._claim(trigger, now)
+        started = [self._begin(firing, now) for firing in schedules.pending(self._database)]
+        retained = [self._retain(firing, now) for firing in schedules.unretained(self._database)]
+        if any(started) or any(retained):
+            self._wake()
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.tick()
+            except Exception:  # the next tick finds all that this one has left; no error may end all schedules
+                LOG.exception("the schedule could not do all that is due; it goes on in %s s", self._poll)
+            self._stopping.wait(self._poll)
+
+    def _claim(self, trigger: Row, now: str) -> None:
+        """Take a trigger's firings up to now: the newest is to be started if not too late, the others are dropped."""
+        try:
+            timetable = Timetable(trigger["properties"])
+            moments = deque([trigger["next_at"]], maxlen=RECORDED)
+            moments.extend(timetable.between(max(trigger["next_at"], _earlier(now)), now))
+            next_at = timetable.next_after(now)
+        except Invalid as error:
+            LOG.error("trigger %s fires no more: %s", trigger["id"], error)
+            moments, next_at = deque([trigger["next_at"]]), None
+        window = self._window_of(trigger["properties"])
+        late = f"no engine could start it within its window of {window} seconds"
+        reasons = {
+            moment: late if _is_late(moment, window, now) else "a later firing is due already" for moment in moments
+        }
+        newest = moments[-1]
+        if not _is_late(newest, window, now):
+            reasons[newest] = ""
+        schedules.claim(self._database, trigger, reasons, next_at)
+
+    def _begin(self, firing: Row, now: str) -> bool:
+        """Start the run of a firing, if no other engine does; whether it was."""
+        window = self._window_of(firing["properties"])
+        if _is_late(firing["due_at"], window, now):
+            self._settle(firing, schedules.DROPPED, f"no engine could start it within its window of {window} seconds")
+            return False
+        if not firing["enabled"]:
+            self._settle(firing, schedules.DROPPED, "the scheduled operation was switched off")
+            return False
+        try:
+            return self._start(firing)
+        except KarborError as error:
+            LOG.warning("scheduled operation %s did not start: %s", firing["scheduled_operation_id"], error)
+            self._settle(firing, schedules.FAILED, str(error))
+            return False
+
+    def _start(self, firing: Row) -> bool:
+        """One transaction says that the firing is started and adds the operation."""
+        definition, schedule = firing["operation_definition"], firing["scheduled_operation_id"]
+        plan = plans.get(self._database, definition["plan_id"], project_id=firing["project_id"])
+        provider = self._provider(plan)
+        full_every = definition.get("full_every", _full_every(firing["operation_type"]))
+        runs = schedules.runs(self._database, schedule, limit=full_every - 1) if full_every > 1 else []
+        parameters = retention.in_chain(plan["parameters"], provider, runs, full_every)
+        info = {
+            "created_by": "operation-engine", "trigger_id": firing["trigger_id"], "scheduled_operation_id": schedule,
+        }  # fmt: skip
+        with self._database.begin() as connection:
+            if not schedules.settle(connection, firing["id"], schedules.STARTED):
+                return False
+            if self._limits is not None:
+                quotas.check(connection, firing["project_id"], ["checkpoints", "gigabytes"], self._limits)
+            operation = self._intake.protect(
+                project_id=firing["project_id"],
+                user_id=firing["user_id"],
+                provider=provider,
+                plan={**plan, "parameters": parameters},
+                extra_info=info,
+                credential=firing["credential"],
+                scheduled_operation_id=schedule,
+                connection=connection,
+            )
+            schedules.name_run(connection, firing["id"], operation)
+        LOG.info("scheduled operation %s of %s is operation %s", schedule, firing["due_at"], operation)
+        return True
+
+    def _retain(self, firing: Row, now: str) -> bool:
+        """Delete what is too old now that a new checkpoint is available; whether there was something."""
+        definition, schedule = firing["operation_definition"], firing["scheduled_operation_id"]
+        rows = checkpoints.rows(self._database, project_id=firing["project_id"])
+        rules = {name: int(definition.get(name) or 0) for name in ("max_backups", "retention_duration")}
+        going = retention.outdated(rows, schedule, now, **rules)
+        with self._database.begin() as connection:
+            if not schedules.retain(connection, firing["id"], now):
+                return False
+            return any([self._delete(connection, firing, row) for row in going])
+
+    def _delete(self, connection: sa.Connection, firing: Row, row: Row) -> bool:
+        """Take in a deletion; whether it was. One that cannot be now is left for the next time."""
+        other = operations.unfinished_on(connection, row["id"])
+        if other is not None and other["operation_type"] == "delete":
+            return False  # it is under way already
+        try:
+            self._intake.delete(
+                project_id=firing["project_id"],
+                user_id=firing["user_id"],
+                checkpoint_id=row["id"],
+                credential=firing["credential"],
+                scheduled_operation_id=firing["scheduled_operation_id"],
+                connection=connection,
+            )
+        except KarborError as error:
+            LOG.warning("checkpoint %s stays until the next run of its schedule: %s", row["id"], error)
+            return False
+        return True
+
+    def _settle(self, firing: Row, status: str, reason: str) -> None:
+        with self._database.begin() as connection:
+            schedules.settle(connection, firing["id"], status, reason)
+
+    def _window_of(self, properties: Mapping[str, Any]) -> int:
+        return int(properties.get("window", self._window))
+
+    def _provider(self, plan: Row) -> Provider:
+        try:
+            return self._providers[plan["provider_id"]]
+        except KeyError:
+            raise NotFound(
+                f"the provider {plan['provider_id']} of plan {plan['id']} is not configured any more"
+            ) from None
+
+
+def _full_every(operation_type: str) -> int:
+    """A plain protection does what its plan says, always in full where that says nothing."""
+    return retention.FULL_EVERY if operation_type == "retention_protect" else 1
+
+
+def _is_late(moment: str, window: int, now: str) -> bool:
+    end = datetime.datetime.fromisoformat(moment) + datetime.timedelta(seconds=window)
+    return end.isoformat(timespec="microseconds") < now
+
+
+def _earlier(now: str) -> str:
+    return (datetime.datetime.fromisoformat(now) - LOOK_BACK).isoformat(timespec="microseconds")

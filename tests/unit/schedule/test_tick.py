@@ -1,0 +1,277 @@
+"""Firings: each once, whoever ticks and whoever dies; what is late is dropped; what runs is the plan's protection."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from yard import HOURLY, Yard, at
+
+from karbor.providers import NOOP, OS_INFRA
+from karbor.store import checkpoints, plans, schedules
+from karbor.store.database import open_state
+
+
+def test_a_firing_is_the_protection_of_the_plan_with_the_schedules_credential(yard: Yard) -> None:
+    trigger, plan = yard.trigger(), yard.plan(parameters={"OS::Nova::Server": {}})
+    schedule = yard.schedule(trigger, plan)
+    ticker = yard.ticker()
+    ticker.tick(at(0, 59, 59))
+    assert yard.firings(schedule) == [] and ticker.woken == 0
+    ticker.tick(at(1))
+    ticker.tick(at(1, 0, 1))
+    assert yard.firings(schedule) == [(at(1), "started")] and ticker.woken == 1
+    operation = yard.operations()[0]
+    assert len(yard.operations()) == 1
+    expected = {
+        "project_id": "p", "user_id": "u", "plan_id": plan, "scheduled_operation_id": schedule, "runner": "service",
+        "credential": "sealed", "status": "protecting", "provider_id": NOOP,
+    }  # fmt: skip
+    assert {name: operation[name] for name in expected} == expected
+    assert operation["request"]["parameters"] == {"OS::Nova::Server": {}}
+    info = {"created_by": "operation-engine", "trigger_id": trigger, "scheduled_operation_id": schedule}
+    assert checkpoints.get(yard.database, operation["checkpoint_id"])["extra_info"] == info
+    yard.finish(operation, "error")
+    assert schedules.firings(yard.database, schedule, limit=1)[0]["outcome"] == "error"
+
+
+def test_the_first_engine_after_a_short_absence_makes_up_for_the_newest_firing(yard: Yard) -> None:
+    schedule = yard.schedule(yard.trigger(), yard.plan())
+    yard.ticker().tick(at(5, 14, 59))
+    assert yard.firings(schedule) == [
+        *((at(hour), "dropped") for hour in (1, 2, 3, 4)), (at(5), "started"),
+    ]  # fmt: skip
+    reasons = {row["reason"] for row in schedules.firings(yard.database, schedule, limit=10)}
+    assert reasons == {"", "no engine could start it within its window of 900 seconds"}
+    yard.ticker().tick(at(6))
+    assert yard.firings(schedule)[-1] == (at(6), "started")
+
+
+def test_after_its_window_a_firing_is_dropped(yard: Yard) -> None:
+    exact = yard.schedule(yard.trigger({**HOURLY, "window": 1200}), yard.plan())
+    late = yard.schedule(yard.trigger(), yard.plan())
+    yard.ticker().tick(at(1, 20))
+    assert yard.firings(exact) == [(at(1), "started")]
+    assert yard.firings(late) == [(at(1), "dropped")]
+    yard.ticker().tick(at(2, 20, 1))
+    assert yard.firings(exact)[-1] == (at(2), "dropped")
+
+
+def test_of_two_firings_inside_their_windows_only_the_newest_runs(yard: Yard) -> None:
+    schedule = yard.schedule(yard.trigger({**HOURLY, "pattern": "*/5 * * * *"}), yard.plan())
+    yard.ticker().tick(at(0, 11))
+    assert yard.firings(schedule) == [(at(0, 5), "dropped"), (at(0, 10), "started")]
+    assert schedules.firings(yard.database, schedule, limit=9)[1]["reason"] == "a later firing is due already"
+
+
+def test_years_of_absence_are_recorded_within_bounds(yard: Yard) -> None:
+    trigger = yard.trigger({**HOURLY, "start_time": "2020-01-01 00:00:00"})
+    schedule = yard.schedule(trigger, yard.plan(), created_at="2020-01-01T00:00:00.000000")
+    schedules.update_trigger(yard.database, trigger, next_at="2020-02-01T00:00:00.000000")
+    yard.ticker().tick(at(5, day=20))
+    found = yard.firings(schedule)
+    assert len(found) == 100
+    assert found[-2:] == [(at(4, day=20), "dropped"), (at(5, day=20), "started")]
+    assert schedules.trigger(yard.database, trigger)["next_at"] == at(6, day=20)
+
+
+def test_who_is_switched_off_or_not_made_yet_does_not_fire(yard: Yard) -> None:
+    trigger, plan = yard.trigger(), yard.plan()
+    off, on, later = (yard.schedule(trigger, plan) for _ in range(3))
+    schedules.update(yard.database, off, enabled=False)
+    schedules.update(yard.database, later, created_at=at(1, 30))
+    ticker = yard.ticker()
+    ticker.tick(at(1))
+    ticker.tick(at(2))
+    schedules.update(yard.database, off, enabled=True)
+    ticker.tick(at(3))
+    assert yard.firings(on) == [(at(hour), "started") for hour in (1, 2, 3)]
+    assert yard.firings(later) == [(at(hour), "started") for hour in (2, 3)]
+    assert yard.firings(off) == [(at(3), "started")]
+
+
+def test_one_that_cannot_start_says_why_and_stops_no_other(yard: Yard) -> None:
+    trigger, plan = yard.trigger(), yard.plan()
+    gone, foreign, provider = yard.plan(), yard.plan(project="q"), yard.plan(provider="unknown")
+    bad = {name: yard.schedule(trigger, name) for name in (gone, foreign, provider)}
+    good = yard.schedule(trigger, plan)
+    with yard.database.begin() as connection:
+        plans.delete(connection, gone)
+    yard.ticker().tick(at(1))
+    for name, schedule in bad.items():
+        assert yard.firings(schedule) == [(at(1), "failed")]
+        reason = schedules.firings(yard.database, schedule, limit=1)[0]["reason"]
+        assert (name if name != provider else "not configured any more") in reason
+    assert yard.firings(good) == [(at(1), "started")]
+    assert len(yard.operations()) == 1
+
+
+def test_a_full_quota_of_checkpoints_is_a_firing_that_failed(yard: Yard) -> None:
+    schedule = yard.schedule(yard.trigger(), yard.plan())
+    ticker = yard.ticker(limits={"plans": -1, "checkpoints": 1, "gigabytes": -1})
+    ticker.tick(at(1))
+    ticker.tick(at(2))
+    assert yard.firings(schedule) == [(at(1), "started"), (at(2), "failed")]
+    assert "quota of checkpoints" in schedules.firings(yard.database, schedule, limit=1)[0]["reason"]
+    assert len(yard.operations()) == 1
+
+
+def test_a_trigger_ends_with_its_last_firing(yard: Yard) -> None:
+    trigger = yard.trigger({**HOURLY, "end_time": "2026-01-01 02:00:00"})
+    schedule = yard.schedule(trigger, yard.plan())
+    for hour in (1, 2, 3):
+        yard.ticker().tick(at(hour))
+    assert [moment for moment, _ in yard.firings(schedule)] == [at(1), at(2)]
+    assert schedules.trigger(yard.database, trigger)["next_at"] is None
+
+
+def test_a_pattern_that_cannot_be_read_any_more_stops_only_its_own_trigger(
+    yard: Yard, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, good = yard.trigger(), yard.trigger()
+    schedule = yard.schedule(good, yard.plan())
+    schedules.update_trigger(yard.database, broken, properties={**HOURLY, "pattern": "rubbish"})
+    yard.ticker().tick(at(1))
+    assert schedules.trigger(yard.database, broken)["next_at"] is None
+    assert yard.firings(schedule) == [(at(1), "started")]
+    assert f"trigger {broken} fires no more: pattern: 'rubbish'" in caplog.text
+
+
+MODES = {OS_INFRA: "fiiifii", NOOP: "fffffff"}
+
+
+@pytest.mark.parametrize("provider", list(MODES), ids=["volumes can do increments", "no-op cannot"])
+def test_between_full_runs_of_a_schedule_are_increments(yard: Yard, provider: str) -> None:
+    schedule = yard.schedule(yard.trigger(), yard.plan(provider), "retention_protect", full_every=4)
+    ticker = yard.ticker()
+    for hour in range(1, 8):
+        ticker.tick(at(hour))
+        yard.finish(yard.operations()[-1])
+    assert len(yard.firings(schedule)) == 7
+    modes = [_mode(row) for row in yard.operations()]
+    assert "".join(mode[0] for mode in modes) == MODES[provider]
+
+
+def test_what_the_plan_says_about_modes_holds(yard: Yard) -> None:
+    plan = yard.plan(OS_INFRA, parameters={"OS::Cinder::Volume": {"backup_mode": "full"}})
+    yard.schedule(yard.trigger(), plan, "retention_protect")
+    plain = yard.schedule(yard.trigger(), yard.plan(OS_INFRA))
+    for hour in (1, 2):
+        yard.ticker().tick(at(hour))
+        for operation in yard.operations()[-2:]:
+            yard.finish(operation)
+    assert [_mode(row) for row in yard.operations()] == ["full"] * 4
+    assert len(yard.firings(plain)) == 2
+
+
+def _mode(operation: Any) -> str:
+    return str(operation["request"]["parameters"].get("OS::Cinder::Volume", {}).get("backup_mode", "full"))
+
+
+def test_many_engines_fire_each_time_exactly_once(yard: Yard) -> None:
+    trigger, plan = yard.trigger({**HOURLY, "pattern": "*/20 * * * *"}), yard.plan()
+    mine = [yard.schedule(trigger, plan, "retention_protect") for _ in range(3)]
+    moments = [at(hour, minute, 7) for hour in range(1, 8) for minute in (0, 20, 40)]
+    together = threading.Barrier(5)
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        ticker = yard.ticker(open_state(yard.folder))
+        try:
+            for moment in moments:
+                together.wait(60)
+                ticker.tick(moment)
+        except BaseException as error:  # noqa: BLE001 - told by the test itself
+            errors.append(error)
+            together.abort()
+
+    threads = [threading.Thread(target=run) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    started = [at(hour, minute) for hour in range(1, 8) for minute in (0, 20, 40)]
+    for schedule in mine:
+        assert [moment for moment, status in yard.firings(schedule) if status == "started"] == started
+        assert sum(row["scheduled_operation_id"] == schedule for row in yard.operations()) == len(started)
+    assert len({row["checkpoint_id"] for row in yard.operations()}) == 3 * len(started)
+
+
+class Died(BaseException):
+    """The engine is no more."""
+
+
+def _dying(yard: Yard, count: int, *, after: bool = False) -> sa.Engine:
+    """A database whose user dies at its commit number `count`: before it, or right after it."""
+    database, seen = open_state(yard.folder), 0
+
+    def commit(_: sa.Connection) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == count and not after:
+            raise Died
+
+    def execute(*_: Any) -> None:
+        if seen >= count and after:
+            raise Died
+
+    sa.event.listen(database, "commit", commit)
+    sa.event.listen(database, "before_cursor_execute", execute)
+    return database
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("count", [1, 2, 3])  # the claim, and the start of each of the two
+def test_a_crash_at_any_commit_of_a_firing_loses_and_doubles_nothing(yard: Yard, count: int, after: bool) -> None:
+    trigger, plan = yard.trigger(), yard.plan()
+    mine = [yard.schedule(trigger, plan) for _ in range(2)]
+    with pytest.raises(Died):
+        yard.ticker(_dying(yard, count, after=after)).tick(at(1))
+    yard.ticker().tick(at(1, 0, 5))
+    for schedule in mine:
+        assert yard.firings(schedule) == [(at(1), "started")]
+    assert sorted(row["scheduled_operation_id"] for row in yard.operations()) == sorted(mine)
+    assert len(checkpoints.rows(yard.database)) == 2
+
+
+@pytest.mark.parametrize(("count", "after"), [(1, False), (1, True), (2, False)])
+def test_a_crash_at_any_commit_of_retention_deletes_nothing_twice(yard: Yard, count: int, after: bool) -> None:
+    trigger, plan = yard.trigger(), yard.plan()
+    mine = [yard.schedule(trigger, plan, "retention_protect", max_backups=1) for _ in range(2)]
+    for hour in (1, 2):
+        yard.ticker().tick(at(hour))
+        for operation in yard.operations()[-2:]:
+            yard.finish(operation, created_at=at(hour))
+    old = sorted(row["checkpoint_id"] for row in yard.operations()[:2])
+    with pytest.raises(Died):
+        yard.ticker(_dying(yard, count, after=after)).tick(at(2, 30))
+    yard.ticker().tick(at(2, 31))
+    assert sorted(row["checkpoint_id"] for row in yard.operations("delete")) == old
+    assert all(moment for schedule in mine for moment in yard.retained(schedule))
+
+
+def test_a_tick_has_no_more_commits_than_those(yard: Yard) -> None:
+    trigger, plan = yard.trigger(), yard.plan()
+    for _ in range(2):
+        yard.schedule(trigger, plan, "retention_protect", max_backups=1)
+    yard.ticker(_dying(yard, 4)).tick(at(1))
+    for operation in yard.operations():
+        yard.finish(operation)
+    yard.ticker(_dying(yard, 3)).tick(at(1, 30))
+
+
+def test_a_stopped_ticker_has_ended_and_a_started_one_ticks_by_itself(yard: Yard) -> None:
+    ticked = threading.Event()
+    schedule = yard.schedule(yard.trigger(), yard.plan())
+    clockwork = yard.ticker(poll=0.01)
+    clockwork.now = at(1)
+    clockwork.on_wake = ticked.set
+    clockwork.ticker.start()
+    assert ticked.wait(30)
+    clockwork.ticker.stop()
+    clockwork.now = at(2)
+    assert yard.firings(schedule) == [(at(1), "started")]
+    assert "schedule" not in {thread.name for thread in threading.enumerate()}
