@@ -1,0 +1,198 @@
+"""Checkpoints of a provider: what one protection of a plan saved."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import falcon
+import sqlalchemy as sa
+
+from karbor.api import bodies, paging, policy
+from karbor.api.bodies import Body
+from karbor.api.service import Answer, Service
+from karbor.api.v1 import outcomes
+from karbor.model.caller import Caller
+from karbor.model.errors import BankError, Forbidden, Invalid, NotFound
+from karbor.store import checkpoints, operations, plans, quotas, records, schema
+from karbor.store.listing import Condition
+
+Row = Mapping[str, Any]
+
+CREATE = Body(
+    "checkpoint",
+    bodies.fields(
+        {"plan_id": bodies.UUID, "extra-info": bodies.METADATA, "extra_info": bodies.METADATA}, required=["plan_id"]
+    ),
+)
+RESET = Body(
+    "os-resetState",
+    bodies.fields({"state": {"type": "string", "enum": ["available", "error"]}}, required=["state"]),
+)
+RESETTABLE = frozenset({"available", "error", "copying", "wait_copying", "finished"})
+
+
+def index(service: Service, caller: Caller, request: falcon.Request, provider_id: str) -> Answer:
+    """The provider's checkpoints of the project, without the deleted ones."""
+    policy.authorize(request, "provider:checkpoint_get_all")
+    table = schema.checkpoints
+    wanted = paging.listing(request, service.limits, table, {"plan_id": paging.exact(table.c.plan_id)})
+    days = _days(paging.query_of(request))
+    if provider_id not in service.providers:
+        raise NotFound(f"there is no provider {provider_id[:60]!r}")
+    there = (table.c.provider_id == provider_id, table.c.status != "deleted", *days)
+    found = views(service, paging.rows(service.database, table, wanted, *there))
+    return Answer(paging.answer(request, service.limits, "checkpoints", wanted.page, found))
+
+
+def create(service: Service, caller: Caller, request: falcon.Request, provider_id: str) -> Answer:
+    """Protect a plan's resources: the checkpoint is there at once, and `available` when all is saved."""
+    policy.authorize(request, "provider:checkpoint_create")
+    body = CREATE.read(request)
+    provider = service.provider(bodies.check_uuid("provider_id", provider_id))
+    plan = plans.get(service.database, body["plan_id"], project_id=caller.project_id)
+    if plan["provider_id"] != provider.id:
+        raise Invalid(f"provider_id: plan {plan['id']} is of provider {plan['provider_id']}, not of {provider.id}")
+    known = {key: values or {} for key, values in plan["parameters"].items() if key.split("#")[0] in provider.plugins}
+    with service.delegated(caller) as credential, service.database.begin() as connection:
+        quotas.check(connection, caller.project_id, ["checkpoints", "gigabytes"], service.limits.quotas)
+        operation_id = service.intake.protect(
+            project_id=caller.project_id,
+            user_id=caller.user_id,
+            provider=provider,
+            plan={**plan, "parameters": known},
+            extra_info=body.get("extra-info") or body.get("extra_info") or {},
+            credential=credential,
+            connection=connection,
+        )
+    service.wake()
+    row = checkpoints.get(service.database, operations.get(service.database, operation_id)["checkpoint_id"])
+    return Answer({"checkpoint": _view(service, row)})
+
+
+def show(service: Service, caller: Caller, request: falcon.Request, provider_id: str, id: str) -> Answer:
+    """One checkpoint; a deleted one too."""
+    policy.authorize(request, "provider:checkpoint_get")
+    row = _find(service, request, "provider:checkpoint_get", provider_id, id)
+    return Answer({"checkpoint": _view(service, row)})
+
+
+def reset(service: Service, caller: Caller, request: falcon.Request, provider_id: str, id: str) -> Answer:
+    """Say that a checkpoint is good, or that it is not, whatever its protection said."""
+    policy.authorize(request, "provider:checkpoint_update")
+    state = RESET.read(request)["state"]
+    row = _find(service, request, "provider:checkpoint_update", provider_id, id)
+    table = schema.checkpoints
+    with service.database.begin() as connection:
+        allowed = (table.c.id == row["id"]) & table.c.status.in_(RESETTABLE)
+        changed = connection.execute(sa.update(table).where(allowed).values(status=state))
+    if not changed.rowcount:
+        raise Invalid(f"os-resetState: checkpoint {id} is {row['status']}; its state cannot be reset now")
+    return Answer({})
+
+
+def delete(service: Service, caller: Caller, request: falcon.Request, provider_id: str, id: str) -> Answer:
+    """Delete a checkpoint with all that it saved; it is `deleted` when that has gone."""
+    policy.authorize(request, "provider:checkpoint_delete")
+    row = _find(service, request, "provider:checkpoint_delete", provider_id, id)
+    with service.delegated(caller) as credential:
+        service.intake.delete(
+            project_id=caller.project_id, user_id=caller.user_id, checkpoint_id=row["id"], credential=credential
+        )
+    service.wake()
+    return Answer({})
+
+
+def views(service: Service, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Checkpoints as the API shows them."""
+    made_by = records.protections(service.database, [row["id"] for row in rows])
+    under_way = [made_by[row["id"]]["id"] for row in rows if not row["resources"] and row["id"] in made_by]
+    results = records.results(service.database, under_way)
+    found = []
+    for row in rows:
+        made = made_by.get(row["id"], {"id": "", "graph": None})
+        found.append(_document(row, made["graph"], results.get(made["id"], {})))
+    return found
+
+
+def _view(service: Service, row: Row) -> dict[str, Any]:
+    """One checkpoint; its graph is read from the bank where no operation here made it."""
+    (found,) = views(service, [row])
+    if found["resource_graph"] == outcomes.NO_GRAPH and row["resources"] and row["status"] != "deleted":
+        try:
+            graph = service.provider(row["provider_id"]).archive.read_graph(row["project_id"], row["id"])
+        except (BankError, NotFound, Invalid):
+            return found  # damaged or half deleted: its status tells
+        found["resource_graph"] = outcomes.graph_text(graph.to_json())
+    return found
+
+
+def _document(row: Row, graph: Mapping[str, Any] | None, results: Mapping[int, Row]) -> dict[str, Any]:
+    plan = row["plan"]
+    resources = row["resources"] or _under_way(graph, results)
+    return {
+        "id": row["id"],
+        "project_id": row["project_id"],
+        "provider_id": row["provider_id"],
+        "status": row["status"],
+        "reason": row["reason"],
+        "protection_plan": {
+            "id": plan["id"],
+            "name": plan["name"],
+            "provider_id": row["provider_id"],
+            "resources": [
+                {**item, "extra_info": json.dumps(item["extra_info"]) if item.get("extra_info") else None}
+                for item in plan["resources"]
+            ],
+        },
+        "resource_graph": outcomes.graph_text(graph),
+        "created_at": row["created_at"][:10],
+        "extra_info": json.dumps(row["extra_info"]),
+        "progress": outcomes.progress(graph, results, ended=row["status"] != "protecting"),
+        **outcomes.status_maps(
+            (f"{item['type']}#{item['id']}", {"status": row["status"], "reason": "", **item}) for item in resources
+        ),
+    }
+
+
+def _under_way(graph: Mapping[str, Any] | None, results: Mapping[int, Row]) -> list[dict[str, Any]]:
+    """The resources of a protection that runs."""
+    found = []
+    for node, resource in enumerate(graph["resources"] if graph else []):
+        result = results.get(node, {"status": "", "reason": ""})
+        outcome = {"status": result["status"] or "protecting", "reason": result["reason"]}
+        found.append({"type": resource["type"], "id": resource["id"], **outcome})
+    return found
+
+
+def _find(service: Service, request: falcon.Request, rule: str, provider_id: str, id: str) -> Row:
+    """The checkpoint. Raises Forbidden for another project's, NotFound also where it is another provider's."""
+    bodies.check_uuid("provider_id", provider_id)
+    row = checkpoints.get(service.database, bodies.check_uuid("id", id))
+    if not policy.allows(request, rule, project_id=row["project_id"]):
+        raise Forbidden(f"checkpoint {id} is another project's")
+    if row["provider_id"] != provider_id:
+        raise NotFound(f"provider {provider_id} has no checkpoint {id}")
+    return row
+
+
+def _days(query: Mapping[str, str]) -> list[Condition]:
+    """The days, both inclusive, on which a checkpoint was made. Raises Invalid."""
+    created_at = schema.checkpoints.c.created_at
+    if "start_date" not in query:
+        return []
+    days = [created_at >= _day("start_date", query["start_date"]).isoformat()]
+    if "end_date" in query:
+        last = _day("end_date", query["end_date"])
+        if last < datetime.date.max:
+            days.append(created_at < (last + datetime.timedelta(days=1)).isoformat())
+    return days
+
+
+def _day(name: str, text: str) -> datetime.date:
+    try:
+        return datetime.datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        raise Invalid(f"{name}: {text[:60]!r} is no day in the form YYYY-MM-DD") from None

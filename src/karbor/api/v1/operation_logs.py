@@ -1,0 +1,87 @@
+"""Operation logs: every run of every verb, and what a person can do about one that has not ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import falcon
+import sqlalchemy as sa
+
+from karbor.api import bodies, paging, policy
+from karbor.api.bodies import Body
+from karbor.api.service import Answer, Service
+from karbor.api.v1 import runs
+from karbor.model.caller import Caller
+from karbor.model.errors import Invalid
+from karbor.store import operations, schema
+from karbor.store.listing import Condition
+
+Row = Mapping[str, Any]
+
+_NOTHING: bodies.Schema = {"type": ["object", "null"], "maxProperties": 0, "description": "null or an empty object"}
+ACTIONS = ("cancel", "resume", "rollback")
+ACTION = Body("", bodies.fields({name: _NOTHING for name in ACTIONS}, minProperties=1, maxProperties=1))
+
+
+def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
+    """The project's operation logs."""
+    policy.authorize(request, "operation_log:list")
+    columns = schema.operations.c
+    filters = {
+        "checkpoint_id": paging.exact(columns.checkpoint_id),
+        "plan_id": paging.exact(columns.plan_id),
+        "restore_id": _of_restores,
+        "status": paging.exact(columns.status),
+    }
+    wanted = paging.listing(request, service.limits, schema.operations, filters)
+    found = [view(row) for row in paging.rows(service.database, schema.operations, wanted)]
+    return Answer(paging.answer(request, service.limits, "operation_logs", wanted.page, found))
+
+
+def show(service: Service, caller: Caller, request: falcon.Request, id: str) -> Answer:
+    """One operation log."""
+    policy.authorize(request, "operation_log:get")
+    return Answer({"operation_log": view(runs.find(service, request, "operation_log:get", None, id))})
+
+
+def action(service: Service, caller: Caller, request: falcon.Request, id: str) -> Answer:
+    """Cancel an operation, let it go on with the caller's rights, or take back what it did with them."""
+    policy.authorize(request, "operation_log:action")
+    (name,) = ACTION.read(request)
+    row = runs.find(service, request, "operation_log:action", None, id)
+    if row["project_id"] != caller.project_id and name != "cancel":
+        raise Invalid(f"{name}: operation {id} is another project's, and would go on with the rights in this one")
+    if name == "cancel":
+        service.intake.cancel(row["id"])
+    else:
+        act = service.intake.resume if name == "resume" else service.intake.roll_back
+        with service.delegated(caller) as credential:
+            act(row["id"], credential)
+    service.wake()
+    return Answer({"operation_log": view(operations.get(service.database, row["id"]))})
+
+
+def view(row: Row) -> dict[str, Any]:
+    """An operation log as the API shows it."""
+    restore = row["operation_type"] == "restore"
+    return {
+        "id": row["id"],
+        "operation_type": row["operation_type"],
+        "checkpoint_id": row["checkpoint_id"],
+        "plan_id": row["plan_id"],
+        "provider_id": row["provider_id"],
+        "restore_id": row["id"] if restore else None,
+        "scheduled_operation_id": row["scheduled_operation_id"],
+        "status": row["status"],
+        "started_at": row["started_at"] or row["created_at"],
+        "ended_at": row["ended_at"],
+        "error_info": row["error_info"],
+        "extra_info": row["request"].get("extra_info"),
+        "phase": row["phase"],
+    }
+
+
+def _of_restores(_: str, values: list[str]) -> Condition:
+    columns = schema.operations.c
+    return sa.and_(columns.id.in_(values), columns.operation_type == "restore")

@@ -1,0 +1,54 @@
+"""What restores and verifications have in common: runs over a checkpoint, which are rows of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import falcon
+
+from karbor.api import bodies, paging, policy
+from karbor.api.paging import Listing
+from karbor.api.service import Service
+from karbor.model.errors import NotFound
+from karbor.providers import Provider
+from karbor.store import operations, schema
+
+Row = Mapping[str, Any]
+
+
+def listed(service: Service, request: falcon.Request, verb: str) -> tuple[list[Row], Listing]:
+    """The rows of a page of all runs of a verb, and what was asked for."""
+    table = schema.operations
+    wanted = paging.listing(request, service.limits, table, {"status": paging.exact(table.c.status)})
+    return paging.rows(service.database, table, wanted, table.c.operation_type == verb), wanted
+
+
+def find(service: Service, request: falcon.Request, rule: str, verb: str | None, id: str) -> Row:
+    """The row of a run, where the caller may see it; another project's does not exist for him. Raises NotFound."""
+    bodies.check_uuid("id", id)
+    row = operations.get(service.database, id)
+    hidden = not policy.allows(request, rule, project_id=row["project_id"])
+    if hidden or verb not in (None, row["operation_type"]):
+        raise NotFound(f"there is no {rule.partition(':')[0].replace('_', ' ')} {id}")
+    return row
+
+
+def provider(service: Service, id: str) -> Provider:
+    """The provider with this id; one without plug-ins where there is none, so that the run fails and says so."""
+    anybody = next(iter(service.providers.values()))
+    return service.providers.get(id) or replace(anybody, id=id, name=id, plugins={})
+
+
+def facts(row: Row) -> dict[str, Any]:
+    """What the API shows of every run."""
+    return {
+        "id": row["id"],
+        "project_id": row["project_id"],
+        "provider_id": row["provider_id"],
+        "checkpoint_id": row["checkpoint_id"],
+        "parameters": row["request"].get("parameters", {}),
+        "status": row["status"],
+        "reason": row["error_info"] or "",
+    }

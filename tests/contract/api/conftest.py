@@ -1,0 +1,143 @@
+"""The whole API over HTTP: served by cheroot on loopback, tokens of the sandbox's Keystone, a conductor that works."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from api_client import NOOP, Api, Belongings, Client, plan_body
+
+from karbor import config
+from karbor.api import policy
+from karbor.api.app import make_app
+from karbor.api.service import Limits, Service
+from karbor.cloud.access import find_region
+from karbor.cloud.delegation import Delegation
+from karbor.engine.conductor import Conductor
+from karbor.engine.intake import Intake
+from karbor.plugins import registry
+from karbor.serving.http import Server
+from karbor.store.sealed import Seal
+from karbor.testing.rig import Rig
+
+LIMITS = Limits(osapi_max_limit=50, min_interval=60, min_window=20, max_window=30)
+
+
+@pytest.fixture(scope="session")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """The sandbox, the database and the providers."""
+    with Rig(tmp_path_factory.mktemp("state"), durable=False) as rig:
+        yield rig
+
+
+@pytest.fixture(scope="session")
+def settings(rig: Rig) -> object:
+    """What a configuration file would say: the sandbox's Keystone, and the service user there."""
+    login = find_region("sandbox-service", rig.folder)
+    auth = login.config["auth"]
+    token = {
+        "auth_type": "password",
+        "www_authenticate_uri": auth["auth_url"],
+        "region_name": login.region_name,
+        **auth,
+    }
+    return config.settings([], {config.AUTH_TOKEN: token})
+
+
+@pytest.fixture(scope="session")
+def service(rig: Rig, settings: object, conductor: Conductor, delegation: Delegation, seal: Seal) -> Service:
+    place = {"name": "", "region": delegation.region, "auth_url": delegation.auth_url}
+    return Service(
+        rig.database,
+        rig.providers,
+        registry.protectables(),
+        delegation,
+        Intake(rig.database, rig.providers, place),
+        seal,
+        conductor.wake,
+        LIMITS,
+    )
+
+
+@pytest.fixture(scope="session")
+def delegation(settings: object) -> Delegation:
+    return Delegation(**config.service_login(settings))
+
+
+@pytest.fixture(scope="session")
+def seal(rig: Rig) -> Seal:
+    return Seal.of_file(Path(rig.folder) / "secret.key")
+
+
+@pytest.fixture(scope="session")
+def conductor(rig: Rig, delegation: Delegation, seal: Seal) -> Iterator[Conductor]:
+    conductor = Conductor(rig.engine(), delegation.by_credential, seal=seal, delegation=delegation)
+    conductor.start()
+    yield conductor
+    conductor.stop()
+
+
+@pytest.fixture(scope="session")
+def api(rig: Rig, settings: object, service: Service) -> Iterator[Api]:
+    """The API's address, and clients for it."""
+    app = make_app(service, identity=config.identity(settings), enforcer=policy.make_enforcer(settings))
+    server = Server(app, "127.0.0.1", 0, 8)
+    server.start()
+    yield Api(server.url, rig.folder)
+    server.stop()
+
+
+@pytest.fixture
+def member(api: Api) -> Client:
+    """A member of the project sandbox."""
+    return api.client("sandbox")
+
+
+@pytest.fixture
+def stranger(api: Api) -> Client:
+    """A member of another project."""
+    return api.client("sandbox-b")
+
+
+@pytest.fixture
+def admin(api: Api) -> Client:
+    """An administrator, in the project sandbox."""
+    return api.client("sandbox-admin")
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No test makes the service log a traceback."""
+    with caplog.at_level(logging.WARNING):
+        yield
+    tracebacks = [record.getMessage() for record in caplog.get_records("call") if record.exc_info]
+    assert tracebacks == []
+
+
+@pytest.fixture(scope="session")
+def belongings(api: Api) -> Belongings:
+    """One of each thing that there can be, in the project sandbox."""
+    client = api.client("sandbox")
+    body = plan_body(("OS::Keystone::Project", client.project_id, "all"), name="belongings")
+    plan = client.post("/plans", body).ok("plan")["id"]
+    checkpoints = f"/providers/{NOOP}/checkpoints"
+    checkpoint = client.post(checkpoints, {"checkpoint": {"plan_id": plan}}).ok("checkpoint")["id"]
+    client.ended(f"{checkpoints}/{checkpoint}", "checkpoint")
+    run = {"provider_id": NOOP, "checkpoint_id": checkpoint, "parameters": {}}
+    restore = client.post("/restores", {"restore": run}).ok("restore")["id"]
+    verification = client.post("/verifications", {"verification": run}).ok("verification")["id"]
+    properties = {"format": "crontab", "pattern": "0 3 * * *"}
+    trigger = {"trigger_info": {"name": "at night", "type": "time", "properties": properties}}
+    trigger_id = client.post("/triggers", trigger).ok("trigger_info")["id"]
+    operation = {
+        "name": "nightly",
+        "operation_type": "protect",
+        "trigger_id": trigger_id,
+        "operation_definition": {"provider_id": NOOP, "plan_id": plan},
+    }
+    scheduled = client.post("/scheduled_operations", {"scheduled_operation": operation}).ok("scheduled_operation")["id"]
+    client.ended(f"/restores/{restore}", "restore")
+    client.ended(f"/verifications/{verification}", "verification")
+    return Belongings(plan, checkpoint, restore, verification, trigger_id, scheduled)

@@ -1,0 +1,344 @@
+"""The contract of `/providers/{id}/checkpoints`, `/restores`, `/verifications` and `/operation_logs`."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from api_client import NOOP, OS_INFRA, UNKNOWN, Api, Client, is_texts, plan_body
+
+from karbor.cloud.blockstorage import VOLUME
+from karbor.store import checkpoints, operations
+from karbor.testing.rig import Rig
+
+TYPE = VOLUME.type
+PATH = f"/providers/{OS_INFRA}/checkpoints"
+CHECKPOINT = {
+    "id", "project_id", "status", "protection_plan", "resource_graph", "created_at", "extra_info",
+    "provider_id", "reason", "progress", "resources_status", "resources_reason",
+}  # fmt: skip
+RUN = {
+    "id", "project_id", "provider_id", "checkpoint_id", "parameters", "status", "resources_status", "resources_reason",
+    "reason", "progress",
+}  # fmt: skip
+RESTORE = RUN | {"restore_target", "resources"}
+LOG = {
+    "id", "operation_type", "checkpoint_id", "plan_id", "provider_id", "restore_id", "scheduled_operation_id", "status",
+    "started_at", "ended_at", "error_info", "extra_info", "phase",
+}  # fmt: skip
+
+
+@dataclass
+class Story:
+    """A volume with its plan and a checkpoint of it that is available."""
+
+    volume: str
+    plan: Any
+    created: Any
+    checkpoint: Any
+
+
+@pytest.fixture(scope="module")
+def story(api: Api) -> Iterator[Story]:
+    client = api.client("sandbox")
+    assert client.cloud is not None
+    volume = VOLUME.create(client.cloud, {"size": 1, "metadata": {}}, "data")
+    plan = client.post("/plans", plan_body((TYPE, volume, "data"), provider_id=OS_INFRA)).ok("plan")
+    created = client.post(PATH, {"checkpoint": {"plan_id": plan["id"], "extra-info": None}}).ok("checkpoint")
+    checkpoint = client.ended(f"{PATH}/{created['id']}", "checkpoint")
+    yield Story(volume, plan, created, checkpoint)
+    VOLUME.delete(client.cloud, volume)
+
+
+def restore_body(story: Story, **more: Any) -> dict[str, Any]:
+    """What the client library sends."""
+    body = {"provider_id": OS_INFRA, "checkpoint_id": story.checkpoint["id"], "parameters": {}}
+    return {"restore": {**body, "restore_target": None, "restore_auth": None, **more}}
+
+
+def test_create_answers_at_once(story: Story, member: Client) -> None:
+    created = story.created
+    assert set(created) == CHECKPOINT
+    assert created["status"] == "protecting" and created["project_id"] == member.project_id
+    assert created["resource_graph"] == "[{}, []]"
+    assert json.loads(created["extra_info"]) == {"created_by": "manual"}
+    datetime.date.fromisoformat(created["created_at"])
+    plan = created["protection_plan"]
+    assert plan == {
+        "id": story.plan["id"], "name": story.plan["name"], "provider_id": OS_INFRA,
+        "resources": [{"type": TYPE, "id": story.volume, "name": "data", "extra_info": None}],
+    }  # fmt: skip
+
+
+def test_an_available_checkpoint_tells_what_it_holds(story: Story, member: Client, rig: Rig) -> None:
+    found = story.checkpoint
+    assert (found["status"], found["reason"], found["progress"]) == ("available", "", 100)
+    nodes, edges = json.loads(found["resource_graph"])
+    assert [node[:3] for node in nodes.values()] == [[TYPE, story.volume, "data"]] and edges == []
+    key = f"{TYPE}#{story.volume}"
+    assert (found["resources_status"], found["resources_reason"]) == ({key: "available"}, {key: ""})
+    assert found["protection_plan"] == story.created["protection_plan"]
+    (listed,) = [item for item in member.get(PATH).ok("checkpoints") if item["id"] == found["id"]]
+    assert listed == found
+    row = checkpoints.get(rig.database, found["id"])
+    assert row["plan_id"] == story.plan["id"]
+
+
+def test_a_graph_lists_children_before_parents(api: Api, member: Client) -> None:
+    body = plan_body(("OS::Keystone::Project", member.project_id, "all"))
+    plan = member.post("/plans", body).ok("plan")
+    path = f"/providers/{NOOP}/checkpoints"
+    id = member.post(path, {"checkpoint": {"plan_id": plan["id"]}}).ok("checkpoint")["id"]
+    nodes, edges = json.loads(member.ended(f"{path}/{id}", "checkpoint")["resource_graph"])
+    order = list(nodes)
+    assert order == [hex(n) for n in range(len(nodes))] and edges
+    for parent, children in edges:
+        assert children and all(order.index(child) < order.index(parent) for child in children)
+    assert nodes[edges[-1][0]][0] == "OS::Keystone::Project"
+
+
+@pytest.mark.parametrize("spelling", ["extra-info", "extra_info"])
+def test_extra_info_is_kept_in_both_spellings(story: Story, member: Client, spelling: str) -> None:
+    info = {"created_by": "operation-engine", "trigger_id": UNKNOWN, "count": 3}
+    body = {"checkpoint": {"plan_id": story.plan["id"], spelling: info}}
+    made = member.post(PATH, body).ok("checkpoint")
+    assert json.loads(made["extra_info"]) == info
+    assert json.loads(member.ended(f"{PATH}/{made['id']}", "checkpoint")["extra_info"]) == info
+
+
+def test_create_checks_plan_and_provider(story: Story, member: Client, stranger: Client) -> None:
+    before = member.get("/operation_logs").ok("operation_logs")
+    body = {"checkpoint": {"plan_id": story.plan["id"]}}
+    member.post(PATH, {"checkpoint": {"plan_id": UNKNOWN}}).fault(404, "itemNotFound")
+    stranger.post(PATH, body).fault(404, "itemNotFound")
+    assert "provider_id" in member.post(f"/providers/{NOOP}/checkpoints", body).fault(400, "badRequest")
+    for provider in ("nonsense", UNKNOWN):
+        member.post(f"/providers/{provider}/checkpoints", body).fault(400, "badRequest")
+    for wrong in ({"plan_id": "x"}, {}, {"plan_id": story.plan["id"], "extra-info": {"a": None}}, {"plan": 1}):
+        member.post(PATH, {"checkpoint": wrong}).fault(400, "badRequest")
+    assert member.get("/operation_logs").ok("operation_logs") == before
+
+
+def test_a_protection_that_fails_says_why(member: Client) -> None:
+    plan = member.post("/plans", plan_body((TYPE, UNKNOWN, "gone"), provider_id=OS_INFRA)).ok("plan")
+    id = member.post(PATH, {"checkpoint": {"plan_id": plan["id"]}}).ok("checkpoint")["id"]
+    found = member.ended(f"{PATH}/{id}", "checkpoint")
+    assert found["status"] == "error" and UNKNOWN in found["reason"]
+    (log,) = member.get("/operation_logs", checkpoint_id=id).ok("operation_logs")
+    assert log["status"] == "error" and UNKNOWN in log["error_info"]
+
+
+def test_list_filters_by_plan_and_day(story: Story, member: Client, stranger: Client) -> None:
+    day = datetime.date.fromisoformat(story.checkpoint["created_at"])
+    before, after = day - datetime.timedelta(days=1), day + datetime.timedelta(days=1)
+
+    def there(**query: Any) -> bool:
+        return story.checkpoint["id"] in [item["id"] for item in member.get(PATH, **query).ok("checkpoints")]
+
+    assert there(plan_id=story.plan["id"]) and not there(plan_id=UNKNOWN)
+    assert there(start_date=day, end_date=day) and there(start_date=day) and there(end_date=before)
+    assert not there(start_date=after) and not there(start_date=before, end_date=before)
+    assert there(project_id=stranger.project_id)  # has no effect for who is no administrator
+    assert "start_date" in member.get(PATH, start_date="yesterday").fault(400, "badRequest")
+    assert "end_date" in member.get(PATH, start_date=day, end_date="2026-02-30").fault(400, "badRequest")
+    member.get("/providers/nonsense/checkpoints").fault(404, "itemNotFound")
+    assert not [
+        item
+        for item in member.get(f"/providers/{NOOP}/checkpoints").ok("checkpoints")
+        if item["id"] == story.checkpoint["id"]
+    ]
+
+
+def test_list_pages_by_link(story: Story, member: Client) -> None:
+    reply = member.get(PATH, limit=1)
+    (link,) = reply.ok("checkpoints_links")
+    assert link["href"].startswith(f"{member.url}/v1/{member.project_id}{PATH}?limit=1&marker=")
+    path = link["href"].removeprefix(f"{member.url}/v1/{member.project_id}")
+    assert reply.ok("checkpoints")[0] not in member.get(path).ok("checkpoints")
+    member.get(PATH, marker=UNKNOWN).fault(404, "itemNotFound")
+
+
+def test_show_tells_bad_foreign_and_unknown_apart(
+    story: Story, member: Client, stranger: Client, admin: Client
+) -> None:
+    path = f"{PATH}/{story.checkpoint['id']}"
+    member.get(f"{PATH}/nonsense").fault(400, "badRequest")
+    member.get(f"/providers/nonsense/checkpoints/{UNKNOWN}").fault(400, "badRequest")
+    member.get(f"{PATH}/{UNKNOWN}").fault(404, "itemNotFound")
+    member.get(f"/providers/{NOOP}/checkpoints/{story.checkpoint['id']}").fault(404, "itemNotFound")
+    stranger.get(path).fault(403, "forbidden")
+    assert admin.get(path).ok("checkpoint") == story.checkpoint
+    assert story.checkpoint["id"] in [item["id"] for item in admin.get(PATH, all_tenants=1).ok("checkpoints")]
+
+
+def test_reset(story: Story, member: Client, stranger: Client) -> None:
+    path = f"{PATH}/{story.checkpoint['id']}"
+    for state in ("error", "available"):
+        assert member.put(path, {"os-resetState": {"state": state}}).ok() == {}
+        assert member.get(path).ok("checkpoint")["status"] == state
+    good = {"os-resetState": {"state": "error"}}
+    stranger.put(path, good).fault(403, "forbidden")
+    member.put(f"{PATH}/{UNKNOWN}", good).fault(404, "itemNotFound")
+    for wrong in ("deleted", "", None, 1):
+        assert "state" in member.put(path, {"os-resetState": {"state": wrong}}).fault(400, "badRequest")
+    member.put(path, {"os-resetState": {}}).fault(400, "badRequest")
+    assert member.get(path).ok("checkpoint") == story.checkpoint
+
+
+def test_restore_tells_what_became_of_what(story: Story, member: Client) -> None:
+    restore = member.post("/restores", restore_body(story)).ok("restore")
+    assert set(restore) >= RESTORE
+    assert (restore["status"], restore["resources_status"], restore["resources_reason"]) == ("in_progress", {}, {})
+    assert restore["restore_target"] is None and "restore_auth" not in restore
+    done = member.ended(f"/restores/{restore['id']}", "restore")
+    assert (done["status"], done["reason"], done["progress"]) == ("success", "", 100)
+    (resource,) = done["resources"]
+    new = resource["restored_id"]
+    assert resource["original_id"] == story.volume and new != story.volume
+    assert done["resources_status"] == {f"{TYPE}#{new}": "available"}
+    assert done["resources_reason"] == {f"{TYPE}#{new}": ""} and is_texts(done["resources_reason"])
+    assert member.cloud is not None and VOLUME.get(member.cloud, new) is not None
+    (listed,) = member.get("/restores", limit=1).ok("restores")
+    assert set(listed) == RESTORE and {name: done[name] for name in RESTORE} == listed
+    assert restore["id"] in [item["id"] for item in member.get("/restores", status="success").ok("restores")]
+    assert restore["id"] not in [item["id"] for item in member.get("/restores", status="fail").ok("restores")]
+
+    reply = member.delete(f"/restores/{restore['id']}")
+    assert (reply.ok(), reply.text) == (None, "")
+    member.get(f"/restores/{restore['id']}").fault(404, "itemNotFound")
+    assert VOLUME.get(member.cloud, new) is not None
+    VOLUME.delete(member.cloud, new)
+
+
+def test_a_restore_can_be_taken_back(story: Story, member: Client, stranger: Client) -> None:
+    id = member.post("/restores", restore_body(story)).ok("restore")["id"]
+    (resource,) = member.ended(f"/restores/{id}", "restore")["resources"]
+    path = f"/operation_logs/{id}/action"
+    for wrong in ({}, {"rollback": 1}, {"rollback": {"now": True}}, {"explode": {}}, {"cancel": {}, "resume": {}}):
+        member.post(path, wrong).fault(400, "badRequest")
+    stranger.post(path, {"rollback": {}}).fault(404, "itemNotFound")
+    for name in ("cancel", "resume"):
+        assert "ended" in member.post(path, {name: None}).fault(400, "badRequest")
+    assert set(member.post(path, {"rollback": {}}).ok("operation_log")) == LOG
+    member.until(f"/operation_logs/{id}", "operation_log", lambda log: log["phase"] == "ended")
+    assert member.cloud is not None and VOLUME.get(member.cloud, resource["restored_id"]) is None
+    member.delete(f"/restores/{id}").ok()
+
+
+def test_what_cannot_be_restored_has_failed_with_the_reason(story: Story, member: Client) -> None:
+    cases = [
+        ({"checkpoint_id": UNKNOWN}, UNKNOWN),
+        ({"provider_id": UNKNOWN}, UNKNOWN),
+        ({"parameters": {"OS::No::Thing": {"a": "b"}}}, "OS::No::Thing"),
+        ({"parameters": {TYPE: {"nonsense": "b"}}}, "nonsense"),
+    ]
+    for changes, reason in cases:
+        restore = member.post("/restores", restore_body(story, **changes)).ok("restore")
+        assert restore["status"] == "fail" and reason in restore["reason"]
+        assert member.get(f"/restores/{restore['id']}").ok("restore")["status"] == "fail"
+        verification = {"provider_id": OS_INFRA, "checkpoint_id": story.checkpoint["id"], "parameters": {}, **changes}
+        verified = member.post("/verifications", {"verification": verification}).ok("verification")
+        assert verified["status"] == "fail" and reason in verified["reason"]
+        member.delete(f"/restores/{restore['id']}").ok()
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"checkpoint_id": "x"}, "restore.checkpoint_id"),
+        ({"provider_id": None}, "restore.provider_id"),
+        ({"parameters": []}, "restore.parameters"),
+        ({"restore_target": 1}, "restore.restore_target"),
+        ({"restore_target": "file:///etc", "restore_auth": {"username": "u", "password": "p"}}, "restore_target"),
+        ({"restore_target": "http://127.0.0.1/v3"}, "restore.restore_auth"),
+        ({"restore_auth": {"username": "u", "password": "p"}}, "restore.restore_target"),
+        ({"restore_target": "http://127.0.0.1/v3", "restore_auth": {"type": "key"}}, "restore.restore_auth.type"),
+        ({"restore_target": "http://127.0.0.1/v3", "restore_auth": {"username": "u"}}, "restore.restore_auth.password"),
+        ({"restore_auth": {"password": ["open sesame"]}}, "restore.restore_auth.password"),
+        ({"sesame": "open"}, "sesame"),
+    ],
+)
+def test_restore_names_the_field_that_is_wrong(
+    story: Story, member: Client, changes: dict[str, Any], field: str
+) -> None:
+    before = member.get("/restores").ok("restores")
+    message = member.post("/restores", restore_body(story, **changes)).fault(400, "badRequest")
+    assert field in message and "open sesame" not in message
+    assert member.get("/restores").ok("restores") == before
+
+
+def test_a_login_for_another_cloud_is_nowhere_in_clear(story: Story, member: Client, rig: Rig) -> None:
+    auth = {"type": "password", "username": "nobody", "password": "open sesame", "project_name": "sandbox-b"}
+    target = rig.sandbox.url + "/identity/v3"
+    body = restore_body(story, restore_target=target, restore_auth=auth)
+    reply = member.post("/restores", body)
+    restore = reply.ok("restore")
+    assert restore["restore_target"] == target and "open sesame" not in reply.text
+    row = operations.get(rig.database, restore["id"])
+    assert "open sesame" not in json.dumps(row, default=str)
+    waiting = member.until(f"/restores/{restore['id']}", "restore", lambda found: found["status"] != "in_progress")
+    assert waiting["status"] == "needs credentials" and waiting["reason"]
+    assert "open sesame" not in json.dumps(waiting)
+    member.delete(f"/restores/{restore['id']}").fault(409, "conflictingRequest")
+    member.post(f"/operation_logs/{restore['id']}/action", {"cancel": None}).ok()
+    assert member.ended(f"/restores/{restore['id']}", "restore")["status"] == "fail"
+
+
+def test_verification(story: Story, member: Client, stranger: Client) -> None:
+    body = {"verification": {"provider_id": OS_INFRA, "checkpoint_id": story.checkpoint["id"]}}
+    created = member.post("/verifications", body).ok("verification")
+    assert set(created) >= RUN and created["status"] == "in_progress" and created["parameters"] == {}
+    path = f"/verifications/{created['id']}"
+    done = member.ended(path, "verification")
+    key = f"{TYPE}#{story.volume}"
+    assert done["status"] == "success" and set(done["resources_status"]) == {key} == set(done["resources_reason"])
+    (listed,) = member.get("/verifications", limit=1).ok("verifications")
+    assert set(listed) == RUN and {name: done[name] for name in RUN} == listed
+    member.get("/verifications/nonsense").fault(400, "badRequest")
+    member.get(f"/verifications/{UNKNOWN}").fault(404, "itemNotFound")
+    stranger.get(path).fault(404, "itemNotFound")
+    member.get(f"/restores/{created['id']}").fault(404, "itemNotFound")
+    for wrong in ({}, {"provider_id": "x", "checkpoint_id": UNKNOWN}, {**body["verification"], "parameters": None}):
+        member.post("/verifications", {"verification": wrong}).fault(400, "badRequest")
+
+
+def test_operation_logs(story: Story, member: Client, stranger: Client) -> None:
+    (log,) = member.get("/operation_logs", plan_id=story.plan["id"], sort_dir="asc", limit=1).ok("operation_logs")
+    assert set(log) == LOG
+    assert (log["operation_type"], log["status"], log["phase"]) == ("protect", "available", "ended")
+    assert (log["checkpoint_id"], log["plan_id"]) == (story.checkpoint["id"], story.plan["id"])
+    assert log["restore_id"] is None and log["error_info"] is None
+    for name in ("started_at", "ended_at"):
+        datetime.datetime.strptime(log[name], "%Y-%m-%dT%H:%M:%S.%f")
+    assert member.get(f"/operation_logs/{log['id']}").ok("operation_log") == log
+    member.get("/operation_logs/nonsense").fault(400, "badRequest")
+    member.get(f"/operation_logs/{UNKNOWN}").fault(404, "itemNotFound")
+    stranger.get(f"/operation_logs/{log['id']}").fault(404, "itemNotFound")
+    assert member.get("/operation_logs", restore_id=log["id"]).ok("operation_logs") == []
+
+
+def test_delete_leaves_a_deleted_checkpoint_to_be_read(story: Story, member: Client, stranger: Client) -> None:
+    id = member.post(PATH, {"checkpoint": {"plan_id": story.plan["id"]}}).ok("checkpoint")["id"]
+    path = f"{PATH}/{id}"
+    member.ended(path, "checkpoint")
+    stranger.delete(path).fault(403, "forbidden")
+    assert member.delete(path).ok() == {}
+    member.until(path, "checkpoint", lambda found: found["status"] == "deleted")
+    assert id not in [item["id"] for item in member.get(PATH).ok("checkpoints")]
+    member.delete(path).fault(400, "badRequest")
+    member.put(path, {"os-resetState": {"state": "available"}}).fault(400, "badRequest")
+    kinds = {log["operation_type"] for log in member.get("/operation_logs", checkpoint_id=id).ok("operation_logs")}
+    assert kinds == {"protect", "delete"}
+    member.delete(f"{PATH}/{UNKNOWN}").fault(404, "itemNotFound")
+    restore = member.post("/restores", restore_body(story, checkpoint_id=id)).ok("restore")
+    assert restore["status"] == "fail" and "deleted" in restore["reason"]
+
+
+def test_copies_are_not_offered_yet(story: Story, member: Client) -> None:
+    body = {"copy": {"plan_id": story.plan["id"], "parameters": {}}}
+    member.post(f"{PATH}/action", body).fault(501, "notImplemented")
+    member.post(f"{PATH}/action", {"copy": {}}).fault(400, "badRequest")

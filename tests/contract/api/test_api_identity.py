@@ -1,0 +1,167 @@
+"""Tokens and roles: who is let in, and what the roles of a project may."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import falcon
+import pytest
+import requests
+from api_client import UNKNOWN, Api, Belongings, Client, plan_body
+from oslo_config import cfg
+
+from karbor.api import policy
+from karbor.api.app import ROUTES
+from karbor.model.caller import Caller
+from karbor.model.errors import Forbidden
+from karbor.sandbox.tokens import digest
+from karbor.testing.rig import Rig
+
+RULES = {rule.name for rule in policy.list_rules() if getattr(rule, "operations", None)}
+
+
+@pytest.fixture
+def fresh_token(member: Client) -> str:
+    """A token of the member that nobody has used yet."""
+    assert member.cloud is not None
+    session = member.cloud._session
+    return str(session.auth.get_auth_ref(session).auth_token)
+
+
+def test_without_a_good_token_nobody_is_let_in(api: Api, member: Client) -> None:
+    for headers in (
+        {},
+        {"X-Auth-Token": ""},
+        {"X-Auth-Token": "gAAAAnonsense"},
+        {"X-Auth-Token": "ü".encode().decode("latin-1")},
+    ):
+        for route, methods in ROUTES.items():
+            path = f"{api.url}/v1/{member.project_id}{route}".replace("{", "").replace("}", "")
+            response = requests.request(next(iter(methods)), path, headers=headers, timeout=20)
+            assert response.status_code == 401, (route, response.text)
+            assert response.headers["X-Openstack-Request-Id"].startswith("req-")
+            assert "www-authenticate" in response.headers
+
+
+def test_headers_of_the_middleware_cannot_be_forged(api: Api, member: Client, stranger: Client) -> None:
+    forged = {
+        "X-Project-Id": member.project_id,
+        "X-Roles": "admin",
+        "X-User-Id": "root",
+        "X-Identity-Status": "Confirmed",
+    }
+    headers = {"X-Auth-Token": stranger.token, **forged}
+    url = f"{api.url}/v1/{member.project_id}/plans"
+    assert requests.get(url, headers=headers, timeout=20).status_code == 400
+    assert requests.get(url, headers=forged, timeout=20).status_code == 401
+
+
+def test_a_token_that_has_run_out_is_refused(api: Api, member: Client, rig: Rig, fresh_token: str) -> None:
+    with rig.sandbox.state.lock:
+        record = rig.sandbox.state.table("token")[digest(fresh_token)]
+        record["expires"], record["expires_at"] = 0.0, "1970-01-01T00:00:00.000000Z"
+        rig.sandbox.state.save("token", record)
+    response = requests.get(
+        f"{api.url}/v1/{member.project_id}/plans", headers={"X-Auth-Token": fresh_token}, timeout=20
+    )
+    assert response.status_code == 401
+
+
+def test_an_application_credential_works_too(api: Api, member: Client, belongings: Belongings, rig: Rig) -> None:
+    assert member.cloud is not None
+    path = f"/users/{member.user_id}/application_credentials"
+    address = f"{rig.sandbox.url}/identity/v3"
+    mine = {"X-Auth-Token": member.token}
+    body = {"application_credential": {"name": "api", "roles": [{"name": "member"}]}}
+    made = requests.post(address + path, json=body, headers=mine, timeout=20).json()["application_credential"]
+    login = {
+        "methods": ["application_credential"],
+        "application_credential": {"id": made["id"], "secret": made["secret"]},
+    }
+    answer = requests.post(f"{address}/auth/tokens", json={"auth": {"identity": login}}, timeout=20)
+    client = Client(api.url, member.project_id, member.user_id, answer.headers["X-Subject-Token"])
+    checkpoints = f"/providers/{plan_body()['plan']['provider_id']}/checkpoints"
+    id = client.post(checkpoints, {"checkpoint": {"plan_id": belongings.plan}}).ok("checkpoint")["id"]
+    assert client.ended(f"{checkpoints}/{id}", "checkpoint")["status"] == "available"
+    requests.delete(f"{address}{path}/{made['id']}", headers=mine, timeout=20)
+
+
+Allows = Callable[..., bool]
+
+
+@pytest.fixture(params=[True, False], ids=["new defaults", "with the old ones"])
+def defaults(request: pytest.FixtureRequest) -> tuple[bool, Allows]:
+    """An enforcer with or without the rules of earlier versions, as a function of roles, rule and owner."""
+    conf = cfg.ConfigOpts()
+    conf([], project="karbor", default_config_files=[])
+    enforcer = policy.make_enforcer(conf)
+    conf.set_override("enforce_new_defaults", request.param, group="oslo_policy")
+
+    def allows(roles: str, rule: str, *, owner: str = "mine") -> bool:
+        asked = falcon.Request({"wsgi.input": None, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.errors": None})
+        asked.context.caller = Caller("me", "mine", frozenset(roles.split()), "token")
+        asked.context.enforcer = enforcer
+        return policy.allows(asked, rule, project_id=owner)
+
+    return request.param, allows
+
+
+def test_the_roles_of_a_project(defaults: tuple[bool, Allows]) -> None:
+    new, allows = defaults
+    reading = {
+        rule for rule in RULES if rule.endswith((":get", ":get_all", ":list", "_get", "_get_all", ":get_default"))
+    }
+    admins = {
+        "quota:update",
+        "quota:delete",
+        "quota_class:update",
+        "service:get_all",
+        "service:update",
+        "quota_class:get",
+    }
+    for rule in sorted(RULES):
+        assert allows("admin", rule, owner="theirs"), rule
+        for roles in ("member", "manager", "member reader"):
+            assert allows(roles, rule) == (rule not in admins), (roles, rule)
+            assert not allows(roles, rule, owner="theirs"), (roles, rule)
+        old = not new and rule not in admins
+        assert allows("reader", rule) == (old or (rule in reading and rule not in admins)), rule
+        assert allows("auditor", rule) == old, rule
+
+
+def test_a_refusal_names_the_rule() -> None:
+    asked = falcon.Request({"wsgi.input": None, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.errors": None})
+    asked.context.caller = Caller("me", "mine", frozenset({"reader"}), "token")
+    conf = cfg.ConfigOpts()
+    conf([], project="karbor", default_config_files=[])
+    asked.context.enforcer = policy.make_enforcer(conf)
+    with pytest.raises(Forbidden, match="plan:create"):
+        policy.authorize(asked, "plan:create")
+
+
+def test_every_rule_of_the_contract_has_a_sample() -> None:
+    tool = Path(sys.executable).with_name("oslopolicy-sample-generator")
+    text = subprocess.run([tool, "--namespace", "karbor"], check=True, capture_output=True, text=True).stdout
+    for rule in RULES:
+        assert f'"{rule}": ' in text
+    assert "Intended scope(s): project" in text and "DEPRECATED" in text
+
+
+def test_every_answer_has_an_id_of_its_own(member: Client) -> None:
+    replies = [member.get("/plans"), member.get("/plans"), member.get("/nonsense"), member.get(f"/plans/{UNKNOWN}")]
+    ids = {reply.headers["X-Openstack-Request-Id"] for reply in replies}
+    assert len(ids) == len(replies)
+    assert all(reply.headers["X-Compute-Request-Id"] in ids for reply in replies)
+
+
+def test_no_token_is_logged(member: Client, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="karbor"):
+        member.post("/plans", plan_body(name="")).fault(400, "badRequest")
+        plan: Any = member.post("/plans", plan_body()).ok("plan")
+        member.delete(f"/plans/{plan['id']}").ok()
+    assert caplog.records and member.token not in caplog.text

@@ -1,0 +1,119 @@
+"""What every list does: limit, marker, offset, sorting, filters, links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from api_client import UNKNOWN, Client, plan_body
+from conftest import LIMITS
+
+NAMES = ["alpha", "beta", "gamma", "delta [1]", "123"]
+
+
+@pytest.fixture(scope="module")
+def plans(api: Any) -> Iterator[list[Any]]:
+    """Five plans of the stranger's project, oldest first."""
+    client = api.client("sandbox-b")
+    made = [client.post("/plans", plan_body(name=name, description=f"the {name}")).ok("plan") for name in NAMES]
+    yield made
+    for plan in made:
+        client.delete(f"/plans/{plan['id']}").ok()
+
+
+def names(client: Client, **query: Any) -> list[str]:
+    """The names of the listed plans that are ours."""
+    return [plan["name"] for plan in client.get("/plans", **query).ok("plans") if plan["name"] in NAMES]
+
+
+def test_newest_first_and_by_any_key(stranger: Client, plans: list[Any]) -> None:
+    assert names(stranger) == NAMES[::-1]
+    assert names(stranger, sort="created_at:asc") == NAMES
+    assert names(stranger, sort="name") == sorted(NAMES, reverse=True)
+    assert names(stranger, sort="status:asc,name:asc") == sorted(NAMES)
+    assert names(stranger, sort_key="name", sort_dir="asc") == sorted(NAMES)
+    ids = [plan["id"] for plan in stranger.get("/plans", sort_key="id", sort_dir="asc").ok("plans")]
+    assert ids == sorted(ids)
+
+
+@pytest.mark.parametrize("sort", ["created_at:desc", "name:asc", "status:desc,name:desc", "id:asc"])
+def test_links_lead_through_the_whole_list(stranger: Client, plans: list[Any], sort: str) -> None:
+    everything = stranger.get("/plans", sort=sort).ok("plans")
+    found, query = [], {"limit": "2", "sort": sort, "status": "suspended"}
+    while True:
+        reply = stranger.get("/plans", **query)
+        found += reply.ok("plans")
+        if "plans_links" not in reply.body:
+            break
+        (link,) = reply.body["plans_links"]
+        parts = urlsplit(link["href"])
+        assert link["rel"] == "next"
+        assert f"{parts.scheme}://{parts.netloc}{parts.path}" == f"{stranger.url}/v1/{stranger.project_id}/plans"
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        assert set(query) == {"limit", "sort", "status", "marker"} and query["marker"] == found[-1]["id"]
+    assert found == everything
+
+
+def test_links_name_the_address_that_a_proxy_was_asked_for(stranger: Client, plans: list[Any]) -> None:
+    headers = {"X-Forwarded-Host": "karbor.example.org", "X-Forwarded-Proto": "https"}
+    (link,) = stranger.ask("GET", "/plans", params={"limit": 1}, headers=headers).ok("plans_links")
+    assert link["href"].startswith(f"https://karbor.example.org/v1/{stranger.project_id}/plans?limit=1&marker=")
+
+
+def test_offset_and_limit(stranger: Client, plans: list[Any]) -> None:
+    assert names(stranger, sort="created_at:asc", offset=1, limit=2) == NAMES[1:3]
+    assert names(stranger, offset=1000) == []
+    assert len(stranger.get("/plans", limit=LIMITS.osapi_max_limit + 1000).ok("plans")) <= LIMITS.osapi_max_limit
+
+
+@pytest.mark.parametrize("kind", ["plans", "restores", "verifications", "operation_logs", "triggers"])
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "-1"}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"limit": "9" * 30}, "limit"),
+        ({"offset": "-1"}, "offset"),
+        ({"offset": "1.5"}, "offset"),
+        ({"sort": "colour"}, "sort"),
+        ({"sort": "id:sideways"}, "sort"),
+        ({"sort": "id", "sort_key": "id"}, "sort"),
+        ({"sort_key": "project_id"}, "sort"),
+        ({"sort_dir": "up"}, "sort"),
+        ({"status\0": "a\0b"}, "not text"),
+    ],
+)
+def test_a_query_that_is_wrong_is_named(stranger: Client, kind: str, query: dict[str, str], field: str) -> None:
+    assert field in stranger.get(f"/{kind}", **query).fault(400, "badRequest")
+
+
+@pytest.mark.parametrize(
+    "path", ["/plans", "/restores", "/verifications", "/operation_logs", "/triggers", "/scheduled_operations"]
+)
+def test_an_unknown_marker_is_not_found(stranger: Client, path: str) -> None:
+    assert "marker" in stranger.get(path, marker=UNKNOWN).fault(404, "itemNotFound")
+
+
+def test_filters(stranger: Client, plans: list[Any]) -> None:
+    assert names(stranger, name="alpha") == ["alpha"]
+    assert names(stranger, name="lph") == ["alpha"]
+    assert sorted(names(stranger, name="^(alpha|beta)$")) == ["alpha", "beta"]
+    assert names(stranger, name="123") == ["123"]
+    assert names(stranger, name="['123', 'beta']") == ["123", "beta"]
+    assert names(stranger, name=r"\[1\]") == ["delta [1]"]
+    assert names(stranger, description="the gamma") == ["gamma"]
+    assert names(stranger, status="started") == []
+    assert len(names(stranger, status="['started', 'suspended']")) == len(NAMES)
+    assert len(names(stranger, colour="red")) == len(NAMES)
+
+
+@pytest.mark.parametrize("pattern", ["a[", "(a+)+$", "a*b*c*d*", "(", "a**"])
+def test_an_expression_that_is_broken_or_costly_is_refused(stranger: Client, pattern: str) -> None:
+    assert "name" in stranger.get("/plans", name=pattern).fault(400, "badRequest")
+
+
+def test_a_suffix_is_accepted_on_collections(stranger: Client, plans: list[Any]) -> None:
+    assert stranger.get("/plans.json").ok() == stranger.get("/plans").ok()
