@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,8 +18,13 @@ from karbor.cli.protect import protect
 from karbor.cli.protectables import protectable
 from karbor.cli.restore import restore
 from karbor.cli.sandbox import sandbox
+from karbor.cli.serve import Serve
+from karbor.cli.serve import command as serve_command
 from karbor.cli.tables import plain
 from karbor.model.errors import KarborError
+
+if TYPE_CHECKING:
+    from karbor.config import WSGIApp
 
 LOG = logging.getLogger(__name__)
 
@@ -44,8 +50,26 @@ def karbor() -> None:
     """Protect OpenStack applications: servers with their volumes, images and networks, and bring them back."""
 
 
-for command in (protect, restore, verify, checkpoint, operation, protectable, sandbox, demo, completion):
+def _serve() -> Serve:
+    from karbor.serving.embedded import serve  # takes long to import
+
+    return serve
+
+
+serve = serve_command(_serve)
+
+for command in (protect, restore, verify, checkpoint, operation, protectable, serve, sandbox, demo, completion):
     karbor.add_command(command)
+
+
+def wsgi() -> WSGIApp:
+    """The API as an application: `gunicorn 'karbor.main:wsgi()'`, or `module = karbor.main:wsgi()` of uwsgi.
+
+    Its configuration files are those in /etc/karbor, or those that KARBOR_CONFIG_FILES names.
+    """
+    from karbor.serving.programs import wsgi
+
+    return wsgi()
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

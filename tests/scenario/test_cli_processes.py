@@ -170,7 +170,7 @@ def test_the_sandbox_is_served_until_it_is_stopped(tmp_path: Path) -> None:
         line = served.stderr.readline()
         assert re.match(r"the sandbox listens on http://127\.0\.0\.1:\d+; its clouds are in .*clouds\.yaml$", line)
         clouds = (state / "clouds.yaml").read_text()
-        assert all(f"  {name}:\n" in clouds for name in ("sandbox", "sandbox-b", "sandbox-admin"))
+        assert all(f"  {name}:\n" in clouds for name in ("sandbox", "sandbox-b", "sandbox-admin", "sandbox-service"))
         assert state.stat().st_mode & 0o777 == 0o700
         listed = subprocess.run(
             [sys.executable, "-m", "karbor", "protectable", "list", "project", "-f", "json", "--state", str(state)],

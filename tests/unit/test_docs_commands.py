@@ -16,6 +16,7 @@ from doc_text import DOCUMENTS, ROOT, commands, file_in, read, spans
 from karbor import main
 from karbor.plugins import registry
 from karbor.plugins.base import VERBS
+from karbor.serving import manage
 
 GUIDE = read("docs/plugin-guide.md")
 CLIENTS = ("openstack.volume.v3", "openstack.compute.v2", "openstack.image.v2", "openstack.network.v2")
@@ -88,7 +89,7 @@ def options(command: click.Command) -> set[str]:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_option_in_the_prose_is_there(path: Path) -> None:
-    known = options(main.karbor)
+    known = options(main.karbor) | options(manage.manage)
     known.update(*(re.findall(r'"(--[\w-]+)"', script.read_text()) for script in (ROOT / "benchmarks").glob("*.py")))
     named = {word for code in spans(path.read_text()) for word in re.findall(r"(?<!\S)--[a-z][\w-]*", code)}
     assert named <= known
