@@ -127,7 +127,7 @@ class Archive:
         return found
 
     def stored_bytes(self, manifest: Manifest) -> int:
-        """Bytes that a checkpoint's artifacts take in the bank, by their indexes; one that cannot be read counts none."""
+        """Bytes that a checkpoint's artifacts take in the bank, by their indexes; an unreadable one counts none."""
         total = 0
         for saved in manifest.resources:
             section = self.section(manifest.project_id, manifest.checkpoint_id, saved.ref, writable=False)
