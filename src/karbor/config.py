@@ -9,7 +9,7 @@ from typing import Any
 from keystoneauth1 import loading
 from keystonemiddleware import opts as middleware
 from keystonemiddleware.auth_token import AuthProtocol
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 from karbor.model.errors import Invalid
 
@@ -60,6 +60,14 @@ OPTIONS: Mapping[str, Sequence[cfg.Opt]] = {
         cfg.IntOpt("min_interval", default=3600, min=1, help="Seconds between two firings of a trigger, at least."),
         cfg.IntOpt("min_window_time", default=900, min=1, help="Seconds of a trigger's window, at least."),
         cfg.IntOpt("max_window_time", default=1800, min=1, help="Seconds of a trigger's window, at most."),
+        cfg.ListOpt(
+            "restore_targets",
+            default=[],
+            item_type=types.URI(schemes=["http", "https"]),
+            help="Auth URLs of other Keystones that a restore may name as its restore_target, besides the service's "
+            "own. The service sends logins there and works with the endpoints that they list, so name only clouds "
+            "that may be reached from here.",
+        ),
         cfg.IntOpt(
             "max_concurrent_operations", default=16, min=1, help="How many operations one karbor-engine runs at once."
         ),

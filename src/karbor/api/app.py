@@ -12,7 +12,7 @@ import falcon
 from oslo_policy.policy import Enforcer
 
 from karbor import clock
-from karbor.api import faults, identity
+from karbor.api import faults, identity, openapi
 from karbor.api.service import Answer, Service
 from karbor.api.v1 import (
     checkpoints,
@@ -76,7 +76,11 @@ COLLECTIONS = frozenset(path.rpartition("/")[2] for path in ROUTES if not path.e
 
 PREFIX = "/v1/{project_id}"
 
-OPEN: Mapping[str, Callable[[Service, falcon.Request], Answer]] = {"/": versions.index, "/healthcheck": versions.health}
+OPEN: Mapping[str, Callable[[Service, falcon.Request], Answer]] = {
+    "/": versions.index,
+    "/healthcheck": versions.health,
+    "/openapi.json": openapi.handler(PREFIX, ROUTES),
+}
 """What answers without a token."""
 
 

@@ -22,6 +22,20 @@ Match = Callable[[str, list[str]], Condition]
 """What a filter's name and the values that were given for it say of the rows."""
 
 SORT_KEYS = ("id", "status", "name", "created_at")
+QUERY: Mapping[str, Mapping[str, Any]] = {
+    "limit": {"type": "integer", "minimum": 1, "description": "items of the page, at most"},
+    "offset": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "description": "items that are passed over"},
+    "marker": {"type": "string", "description": "the id of the last item of the page before"},
+    "sort": {"type": "string", "description": f"key:asc or key:desc, with commas between; of {', '.join(SORT_KEYS)}"},
+    "sort_key": {"type": "string", "enum": [*SORT_KEYS], "description": "the key to sort by"},
+    "sort_dir": {"type": "string", "enum": ["asc", "desc"], "description": "the direction to sort in"},
+}
+"""The parameters of every list, each with its schema."""
+TENANTS: Mapping[str, Mapping[str, Any]] = {
+    "all_tenants": {"type": "string", "description": "true: of every project; for administrators"},
+    "project_id": {"type": "string", "description": "with all_tenants: of this project"},
+}
+"""The parameters of lists of what projects have."""
 _YES = frozenset({"true", "yes", "y", "t", "on", "1"})
 _NO = frozenset({"false", "no", "n", "f", "off", "0"})
 _MAX_VALUES = 1000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +41,8 @@ class Limits:
     """Seconds by which a firing may be late at least, and by default."""
     max_window: int = 1800
     """Seconds by which a firing may be late at most."""
+    restore_targets: Sequence[str] = ()
+    """Auth URLs of the clouds that a restore may go into, besides the service's own."""
 
 
 @dataclass(frozen=True)

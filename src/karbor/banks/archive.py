@@ -18,7 +18,7 @@ from blake3 import blake3
 from karbor import clock
 from karbor.banks import documents
 from karbor.banks.base import AlreadyThere, Bank, is_segment
-from karbor.banks.pieces import INDEX, ArtifactDamaged, Progress, in_order, read_index, verify_artifact
+from karbor.banks.pieces import INDEX, ArtifactDamaged, Progress, copy_artifact, in_order, read_index, verify_artifact
 from karbor.banks.section import Section
 from karbor.model.errors import BankCorrupt, BankError, BankFull, FormatTooNew, Invalid, NoSuchObject, NotFound
 from karbor.model.manifest import FORMAT, Manifest, SavedResource, check_format
@@ -135,6 +135,19 @@ class Archive:
                 with suppress(BankCorrupt):  # a verification says so; here it must not keep others from being counted
                     total += read_index(section, name, expected=expected).stored
         return total
+
+    def copy(
+        self, project_id: str, source_id: str, copy_id: str, saved: SavedResource, *, progress: Progress | None = None
+    ) -> None:
+        """Write the artifacts of one resource of a checkpoint into another checkpoint, with every byte proved.
+
+        Again is no error, and only what lacks is written. Raises BankCorrupt (the source is damaged), BankError.
+        """
+        source = self.section(project_id, source_id, saved.ref, writable=False)
+        target = self.section(project_id, copy_id, saved.ref, writable=True)
+        done = 0
+        for name, expected in saved.artifacts.items():
+            done += copy_artifact(source, target, name, expected=expected, progress=_from(done, progress)).size
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Finish the checkpoint. Again with the same manifest is no error.

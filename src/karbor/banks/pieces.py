@@ -179,6 +179,27 @@ def verify_artifact(
     return done
 
 
+def copy_artifact(
+    source: Section, target: Section, name: str, *, expected: str, progress: Progress | None = None
+) -> ArtifactIndex:
+    """Write the artifact `name` of `source` into `target` as well, each piece proved by its hash on the way.
+
+    May be run again after a kill: only pieces that lack are read and put. `expected` as for `read_index`.
+    Raises BankCorrupt naming the object that is missing, cut short or changed, and what the bank's `put` raises.
+    """
+    index = read_index(source, name, expected=expected)
+    drawer = target.drawer(name)
+    carry = partial(_carry, source.drawer(name), drawer, set(drawer.list()))
+    done = 0
+    with closing(in_order(carry, index.pieces)) as carried:
+        for size in carried:
+            done += size
+            if progress:
+                progress(done)
+    drawer.put(INDEX, index.to_bytes())
+    return index
+
+
 def in_order(work: Callable[[_T], _R], items: Iterable[_T]) -> Generator[_R, None, None]:
     """`map` on a few threads: answers in the order of `items`, which are taken only as far ahead as threads can use."""
     under_way: deque[Future[_R]] = deque()
@@ -218,6 +239,12 @@ def _store(drawer: Bank, there: set[str], zeros: bytes, numbered: tuple[int, byt
     if piece.name not in there:
         drawer.put(piece.name, data)
     return piece
+
+
+def _carry(source: Bank, target: Bank, there: set[str], piece: Piece) -> int:
+    if piece.hash is not None and piece.name not in there:
+        target.put(piece.name, _fetch(source, piece))
+    return piece.size
 
 
 def _fetch(drawer: Bank, piece: Piece) -> bytes:

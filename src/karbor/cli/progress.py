@@ -15,7 +15,9 @@ from karbor.cli.tables import plain
 
 MOST_BARS = 12
 """Resources that get a bar of their own at the same time."""
-HEADINGS = {"protect": "protecting", "restore": "restoring", "verify": "verifying", "delete": "deleting"}
+HEADINGS = {
+    "protect": "protecting", "restore": "restoring", "verify": "verifying", "delete": "deleting", "copy": "copying",
+}  # fmt: skip
 
 Row = Mapping[str, Any]
 

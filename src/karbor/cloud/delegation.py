@@ -105,11 +105,10 @@ class Delegation:
             return
         try:
             session, access = self._log_in(self._plugin(credential, self._auth_url), "the trust")
+            with suppress(Gone):
+                self._ask(session, "DELETE", f"/OS-TRUST/trusts/{credential['trust_id']}", access.auth_token or "")
         except Unauthorized:
             self._own_access()  # the service user himself is let in: so it is the trust that does not live any more
-            return
-        with suppress(Gone):
-            self._ask(session, "DELETE", f"/OS-TRUST/trusts/{credential['trust_id']}", access.auth_token or "")
 
     @cached_property
     def _own_id(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from karbor.cloud.kind import UNDER_WAY, Body, Object, Step
-from karbor.cloud.rest import RestKind
+from karbor.cloud.rest import DOTS, RestKind
 from karbor.model.errors import Failed, Gone, Refused
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Image(RestKind):
         return [image_id(tag)] if self.get(cloud, image_id(tag)) else []
 
     def get(self, cloud: Cloud, id: str) -> Object | None:
+        if id in DOTS:
+            return None
         try:
             return cloud.get(self.service, self.at(id))
         except Gone:

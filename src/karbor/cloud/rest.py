@@ -12,6 +12,9 @@ from karbor.model.errors import Gone
 if TYPE_CHECKING:
     from karbor.cloud.connection import Cloud
 
+DOTS = (".", "..")
+"""Ids of nothing, which no quoting keeps HTTP clients from resolving."""
+
 
 class RestKind(Kind):
     """A kind whose objects stand at `path`/{id}, in an envelope called `singular`."""
@@ -27,11 +30,13 @@ class RestKind(Kind):
         return f"{self.path}/{quote(id, safe='')}"
 
     def get(self, cloud: Cloud, id: str) -> Object | None:
+        if id in DOTS:
+            return None
         try:
-            obj: Object = cloud.get(self.service, self.at(id))[self.singular]
+            found: Mapping[str, Object] = cloud.get(self.service, self.at(id))
         except Gone:
             return None
-        return obj
+        return found.get(self.singular)  # none where an id, such as `detail`, names another place of the API
 
     def list(self, cloud: Cloud) -> Iterator[Object]:
         return self.matching(cloud)

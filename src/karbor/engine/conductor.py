@@ -32,12 +32,13 @@ class Conductor:
 
     Each operation runs with its own credential, which `connect` turns into a cloud, and with nothing else. At its end
     the credential goes from the row, and a trust that was made for this operation alone from Keystone; the trust of a
-    schedule goes with the schedule. At most `limit` operations run at once here.
+    schedule goes with the schedule. At most `limit` operations run at once here. While `enabled` says no, none is
+    taken up here, and those that run go on.
     """
 
     def __init__(
         self, engine: Engine, connect: Callable[[Mapping[str, Any]], Cloud], *, seal: Seal, delegation: Delegation,
-        limit: int = 16,
+        limit: int = 16, enabled: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._database = engine.database
@@ -45,6 +46,7 @@ class Conductor:
         self._seal = seal
         self._delegation = delegation
         self._limit = limit
+        self._enabled = enabled
         self._running: dict[str, threading.Thread] = {}
         self._pauses: dict[str, tuple[float, float]] = {}  # by operation: until when, and how long
         self._woken = threading.Event()
@@ -83,7 +85,10 @@ class Conductor:
             self._woken.clear()
 
     def _take_up(self) -> None:
-        for row in operations.due(self._database):
+        due = operations.due(self._database)
+        if not due or not self._enabled():
+            return
+        for row in due:
             if len(self._running) >= self._limit or self._stopping.is_set():
                 return
             if row["id"] not in self._running and self._pauses.get(row["id"], (0.0, 0.0))[0] <= clock.monotonic():

@@ -38,6 +38,10 @@ class Delete(Undertaking):
             self._record("error-deleting", reason)
             self.end("error-deleting", reason)
 
+    def failed(self, reason: str) -> None:
+        self._record("error-deleting", reason)
+        super().failed(reason)
+
     def _graph(self) -> ResourceGraph:
         """The good resources of the checkpoint, which are all that still has something in a service."""
         try:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from karbor import clock
 from karbor.engine.request import check_options
-from karbor.model.errors import Forbidden, Invalid, KarborError, NotFound
+from karbor.model.errors import Forbidden, Invalid, NotFound
 from karbor.model.resource import Ref
 from karbor.providers import Provider
 from karbor.store import checkpoints, operations
@@ -88,19 +88,48 @@ class Intake:
         """Take in the deletion of a checkpoint; the operation's id.
 
         It is looked at and added in the transaction of `connection`, or in one of its own: of two that ask for the
-        same at once, one is refused.
+        same at once, one is refused. The checkpoint is `deleting` from then on, and is restored and verified no more.
         Raises NotFound, Forbidden (another project's), Invalid (not in this state, or something else uses it).
         """
         with self._transaction(connection) as own:
-            row = checkpoints.read(own, checkpoint_id)
+            row = checkpoints.read(own, checkpoint_id, lock=True)
             if row["project_id"] != project_id:
                 raise Forbidden(f"checkpoint {checkpoint_id} is another project's")
             check_deletable(own, row)
+            checkpoints.change(own, row["id"], status="deleting", reason="")
             return operations.add(
                 own, operation_type="delete", status=operations.STARTED["delete"], checkpoint_id=row["id"], request={},
                 scheduled_operation_id=scheduled_operation_id,
                 **self._common(project_id, user_id, provider_of(self._providers, row), credential),
             )  # fmt: skip
+
+    def copy(
+        self, *, project_id: str, user_id: str, provider: Provider, source: Row, parameters: Mapping[str, Any],
+        credential: str, connection: sa.Connection,
+    ) -> str:  # fmt: skip
+        """Take in a copy of an available checkpoint, in a transaction; the new checkpoint's id.
+
+        Its bytes count from now on. Until the copy has ended, its `source` cannot be deleted.
+        """
+        common = self._common(project_id, user_id, provider, credential)
+        created_at = clock.now()
+        checkpoint = {
+            **{key: source[key] for key in ("project_id", "provider_id", "plan", "plan_id", "cloud", "bytes_in_bank")},
+            "id": clock.new_id(),
+            "status": operations.STARTED["copy"],
+            "resources": [],
+            "extra_info": {"created_by": "manual", "copied_from": source["id"]},
+            "created_at": created_at,
+        }
+        request = {
+            "source_id": source["id"], "parameters": dict(parameters), "extra_info": checkpoint["extra_info"],
+        }  # fmt: skip
+        checkpoints.put(connection, checkpoint)
+        operations.add(
+            connection, operation_type="copy", status=operations.STARTED["copy"], checkpoint_id=checkpoint["id"],
+            plan_id=source["plan_id"], request=request, created_at=created_at, **common,
+        )  # fmt: skip
+        return str(checkpoint["id"])
 
     def resume(self, id: str, credential: str) -> None:
         """Let an operation that waits for a person go on, with a new credential. Raises NotFound, Invalid."""
@@ -126,7 +155,7 @@ class Intake:
         row = operations.get(self._database, id)
         if row["phase"] == "ended":
             raise Invalid(f"operation {id} has ended; nothing is left to cancel")
-        if row["status"] in operations.STARTED.values():
+        if row["status"] in operations.ACTIVE:
             operations.cancel(self._database, id)
         elif row["graph"] is None:
             end_unstarted(self._database, row, "the operation was cancelled")
@@ -138,17 +167,21 @@ class Intake:
     ) -> str:
         """Add an operation on one of the project's own checkpoints, one that has failed where it cannot be done."""
         state: dict[str, Any] = {"status": operations.STARTED[verb]}
-        try:
-            row = self._own_checkpoint(common["project_id"], checkpoint_id)
-            if row["provider_id"] != provider.id:
-                raise Invalid(f"checkpoint {checkpoint_id} is of provider {row['provider_id']}, not of {provider.id}")
-            if row["status"] != "available":
-                raise Invalid(f"checkpoint {checkpoint_id} is {row['status']}; it has to be available for a {verb}")
-            refs = (Ref(item["type"], item["id"]) for item in row["resources"])
-            check_options(verb, provider, refs, request["parameters"])
-        except (NotFound, Invalid) as error:
-            state = {"status": "fail", "phase": "ended", "error_info": str(error), "ended_at": clock.now()}
         with self._database.begin() as connection:
+            try:
+                row = checkpoints.read(connection, checkpoint_id, lock=True)
+                if row["project_id"] != common["project_id"]:
+                    raise Forbidden(f"checkpoint {checkpoint_id} is another project's")
+                if row["provider_id"] != provider.id:
+                    raise Invalid(
+                        f"checkpoint {checkpoint_id} is of provider {row['provider_id']}, not of {provider.id}"
+                    )
+                if row["status"] != "available":
+                    raise Invalid(f"checkpoint {checkpoint_id} is {row['status']}; it has to be available for a {verb}")
+                refs = (Ref(item["type"], item["id"]) for item in row["resources"])
+                check_options(verb, provider, refs, request["parameters"])
+            except (NotFound, Invalid) as error:
+                state = {"status": "fail", "phase": "ended", "error_info": str(error), "ended_at": clock.now()}
             return operations.add(
                 connection, operation_type=verb, checkpoint_id=checkpoint_id, request=dict(request), **state, **common
             )
@@ -157,12 +190,6 @@ class Intake:
         """The caller's transaction, or a new one."""
         return self._database.begin() if connection is None else nullcontext(connection)
 
-    def _own_checkpoint(self, project_id: str, id: str) -> Row:
-        row = checkpoints.get(self._database, id)
-        if row["project_id"] != project_id:
-            raise Forbidden(f"checkpoint {id} is another project's")
-        return row
-
     def _waiting(self, id: str) -> Row:
         """The row of an operation of the service that has stopped before its end and waits for a person."""
         row = operations.get(self._database, id)
@@ -170,7 +197,7 @@ class Intake:
             raise Invalid(f"operation {id} has ended; nothing is left to do")
         if row["runner"] != "service":
             raise Invalid(f"operation {id} was started by a command; `karbor operation resume` goes on with it")
-        if row["status"] in operations.STARTED.values():
+        if row["status"] in operations.ACTIVE:
             raise Invalid(f"operation {id} is running or waits for its turn; cancel it")
         return row
 
@@ -242,14 +269,14 @@ def check_deletable(connection: sa.Connection, row: Row) -> None:
 
 
 def rollback_of(row: Row) -> dict[str, Any]:
-    """What changes in the row of an operation that is to be taken back. Raises KarborError where it cannot be."""
+    """What changes in the row of an operation that is to be taken back. Raises Invalid where it cannot be."""
     whole = row["operation_type"] == "restore" and row["status"] == "success"
     if row["phase"] == "ended" and not whole:
         raise Invalid(f"operation {row['id']} has ended; nothing is left to take back")
-    if row["operation_type"] not in ("protect", "restore"):
+    if row["operation_type"] not in ("protect", "restore", "copy"):
         raise Invalid(f"a {row['operation_type']} cannot be taken back; resume it")
     if operations.is_running(row):
-        raise KarborError(f"operation {row['id']} is still running; cancel it")
+        raise Invalid(f"operation {row['id']} is still running; cancel it")
     if row["phase"] == "rollback":
         return {}
     return {"phase": "rollback", "error_info": row["error_info"] or "rolled back on request", "ended_at": None}
@@ -257,8 +284,18 @@ def rollback_of(row: Row) -> dict[str, Any]:
 
 def end_unstarted(database: sa.Engine, row: Row, reason: str) -> None:
     """End an operation that has done nothing yet and that nobody runs."""
-    protect = row["operation_type"] == "protect"
-    ended = {"status": "error" if protect else "fail", "ended_at": clock.now()}
-    operations.release(database, row["id"], row["epoch"], phase="ended", error_info=reason, **ended)
-    if protect:
-        checkpoints.update(database, row["checkpoint_id"], reason=reason, **ended)
+    status, ended_at = _UNSTARTED.get(row["operation_type"], "fail"), clock.now()
+    operations.release(
+        database, row["id"], row["epoch"], phase="ended", status=status, error_info=reason, ended_at=ended_at
+    )
+    match row["operation_type"]:
+        case "protect" | "copy":
+            checkpoints.update(
+                database, row["checkpoint_id"], status=status, reason=reason, ended_at=ended_at, bytes_in_bank=0
+            )
+        case "delete":
+            checkpoints.update(database, row["checkpoint_id"], status=status, reason=reason)
+
+
+_UNSTARTED = {"protect": "error", "copy": "error", "delete": "error-deleting"}
+"""The status of an operation that has ended without having begun, where it is not `fail`."""

@@ -19,7 +19,10 @@ from karbor.store import checkpoints, operations
 Row = Mapping[str, Any]
 Document = dict[str, Any]
 
-NOUNS = {"protect": "checkpoint", "delete": "checkpoint", "restore": "restore", "verify": "verification"}
+NOUNS = {
+    "protect": "checkpoint", "delete": "checkpoint", "copy": "checkpoint", "restore": "restore",
+    "verify": "verification",
+}  # fmt: skip
 """What each verb's document is called."""
 
 
@@ -165,8 +168,8 @@ def _run_facts(row: Row) -> Document:
 
 def _resources_under_way(database: sa.Engine, row: Row) -> list[Document]:
     for operation in operations.rows(database, project_id=row["project_id"], open_only=True):
-        if (operation["checkpoint_id"], operation["operation_type"]) == (row["id"], "protect"):
-            return _resources(_graph(operation), operations.results(database, operation["id"]), "protecting")
+        if operation["checkpoint_id"] == row["id"] and operation["operation_type"] in ("protect", "copy"):
+            return _resources(_graph(operation), operations.results(database, operation["id"]), row["status"])
     return []
 
 

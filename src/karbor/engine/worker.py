@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from karbor import clock
 from karbor.banks.archive import CheckpointEntry, NoSuchCheckpoint
 from karbor.cloud.connection import Cloud
+from karbor.engine.copy import Copy
 from karbor.engine.delete import Delete
 from karbor.engine.intake import add_protect, check_deletable, end_unstarted, provider_of, restore_request, rollback_of
 from karbor.engine.outline import Outline
@@ -25,7 +26,7 @@ from karbor.providers import Provider
 from karbor.store import checkpoints, operations
 from karbor.store.journal import Journal
 
-VERBS: Mapping[str, type[Undertaking]] = {verb.verb: verb for verb in (Protect, Restore, Verify, Delete)}
+VERBS: Mapping[str, type[Undertaking]] = {verb.verb: verb for verb in (Protect, Restore, Verify, Delete, Copy)}
 Row = Mapping[str, Any]
 
 

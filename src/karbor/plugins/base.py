@@ -150,6 +150,8 @@ class ProtectionPlugin:
     restore: ClassVar[type[Operation] | None] = None
     verify: ClassVar[type[Operation] | None] = None
     copy: ClassVar[type[Operation] | None] = None
+    """An operation without hooks where all that is kept lies in the bank, from which the engine copies it; None where
+    facts name something outside, such as a backup, that a second checkpoint cannot have as well."""
     delete: ClassVar[type[Operation] | None] = None
 
 

@@ -35,7 +35,8 @@ class Ticker:
     started in one transaction with the operation's row. So nothing is lost or doubled wherever an engine dies.
 
     `window` is by how many seconds a firing may be late where its trigger does not say; `limits` are the default
-    quotas, None where none are kept; `wake` is told that operations have come in; `now` is the clock.
+    quotas, None where none are kept; `wake` is told that operations have come in; while `enabled` says no, nothing is
+    started here; `now` is the clock.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Ticker:
         window: int = 900,
         limits: Mapping[str, int] | None = None,
         wake: Callable[[], None] = lambda: None,
+        enabled: Callable[[], bool] = lambda: True,
         poll: float = 5.0,
         now: Callable[[], str] = clock.now,
     ) -> None:
@@ -56,6 +58,7 @@ class Ticker:
         self._window = window
         self._limits = limits
         self._wake = wake
+        self._enabled = enabled
         self._poll = poll
         self._now = now
         self._stopping = threading.Event()
@@ -73,7 +76,9 @@ class Ticker:
             self._thread.join()
 
     def tick(self) -> None:
-        """Do all that is due now."""
+        """Do all that is due now; nothing where this engine is disabled."""
+        if not self._enabled():
+            return
         now = self._now()
         for trigger in schedules.due_triggers(self._database, now):
             self._claim(trigger, now)

@@ -36,6 +36,10 @@ class Heartbeat:
         if self._thread.is_alive():
             self._thread.join()
 
+    def may_begin(self) -> bool:
+        """Whether an administrator lets the engine of this host begin new work."""
+        return services.is_enabled(self._database, self._host, services.OPERATION_ENGINE)
+
     def _beat(self) -> None:
         while not self._stopping.wait(services.REPORT_SECONDS):
             try:

@@ -77,6 +77,7 @@ class Parts:
             min_interval=found.min_interval,
             min_window=found.min_window_time,
             max_window=found.max_window_time,
+            restore_targets=tuple(found.restore_targets),
         )
 
     def application(self, wake: Callable[[], None] = lambda: None) -> config.WSGIApp:
@@ -103,10 +104,12 @@ class Workforce:
             seal=parts.seal,
             delegation=parts.delegation,
             limit=parts.settings.max_concurrent_operations,
+            enabled=self._heartbeat.may_begin,
         )
         self._ticker = Ticker(
             parts.database, parts.intake, parts.providers,
             window=parts.limits.min_window, limits=parts.limits.quotas, wake=self.conductor.wake,
+            enabled=self._heartbeat.may_begin,
         )  # fmt: skip
 
     def start(self) -> None:

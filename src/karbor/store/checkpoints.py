@@ -26,9 +26,10 @@ def get(database: sa.Engine, id: str, *, project_id: str | None = None) -> Row:
         return read(connection, id, project_id=project_id)
 
 
-def read(connection: sa.Connection, id: str, *, project_id: str | None = None) -> Row:
-    """As `get`, within a transaction."""
-    row = connection.execute(sa.select(_T).where(_T.c.id == id)).mappings().first()
+def read(connection: sa.Connection, id: str, *, project_id: str | None = None, lock: bool = False) -> Row:
+    """As `get`, within a transaction; with `lock` the row stays as it is until the transaction's end."""
+    query = sa.select(_T).where(_T.c.id == id)
+    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     if row is None or (project_id is not None and row["project_id"] != project_id):
         raise NotFound(f"there is no checkpoint {id}; `karbor checkpoint list` shows them")
     return dict(row)
@@ -45,6 +46,20 @@ def rows(database: sa.Engine, *, project_id: str | None = None, status: str | No
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def of_plan(connection: sa.Connection, plan_id: str, *, project_id: str, status: str) -> list[Row]:
+    """A project's checkpoints of a plan that have this status, oldest first, locked until the transaction's end."""
+    query = sa.select(_T).where(_T.c.plan_id == plan_id, _T.c.project_id == project_id, _T.c.status == status)
+    return [
+        dict(row) for row in connection.execute(query.order_by(_T.c.created_at, _T.c.id).with_for_update()).mappings()
+    ]
+
+
 def update(database: sa.Engine, id: str, **changes: Any) -> None:
+    """As `change`, in a transaction of its own."""
     with database.begin() as connection:
-        connection.execute(sa.update(_T).where(_T.c.id == id).values(changes))
+        change(connection, id, **changes)
+
+
+def change(connection: sa.Connection, id: str, **changes: Any) -> None:
+    """Change a row, within a transaction."""
+    connection.execute(sa.update(_T).where(_T.c.id == id).values(changes))

@@ -20,8 +20,15 @@ from karbor.store.journal import LEASE_SECONDS
 Row = Mapping[str, Any]
 _T = schema.operations
 
-STARTED = {"protect": "protecting", "restore": "in_progress", "verify": "in_progress", "delete": "deleting"}
+STARTED = {
+    "protect": "protecting", "restore": "in_progress", "verify": "in_progress", "delete": "deleting",
+    "copy": "wait_copying",
+}  # fmt: skip
 """The status of an operation that is to be run, by its type."""
+COPYING = "copying"
+"""The status of a copy from when it has begun."""
+ACTIVE = frozenset({*STARTED.values(), COPYING})
+"""The statuses of operations that are run or are to be run."""
 NEEDS_CREDENTIALS = "needs credentials"
 """The status of one that stands still, because the cloud lets it in no more."""
 
@@ -58,8 +65,9 @@ def rows(database: sa.Engine, *, project_id: str | None = None, open_only: bool 
 
 
 def unfinished_on(connection: sa.Connection, checkpoint_id: str) -> Row | None:
-    """An operation on this checkpoint that has not ended, if there is one."""
-    query = sa.select(_T).where(_T.c.checkpoint_id == checkpoint_id, _T.c.phase != "ended").limit(1)
+    """An operation on this checkpoint, or a copy that reads it, that has not ended, if there is one."""
+    read = sa.and_(_T.c.operation_type == "copy", _T.c.request["source_id"].as_string() == checkpoint_id)
+    query = sa.select(_T).where(sa.or_(_T.c.checkpoint_id == checkpoint_id, read), _T.c.phase != "ended").limit(1)
     row = connection.execute(query).mappings().first()
     return None if row is None else dict(row)
 
@@ -120,7 +128,7 @@ def due(database: sa.Engine) -> list[Row]:
     """
     query = (
         sa.select(_T, (_T.c.lease_until > database_clock(database)).label("leased"))
-        .where(_T.c.runner == "service", _T.c.phase != "ended", _T.c.status.in_(set(STARTED.values())))
+        .where(_T.c.runner == "service", _T.c.phase != "ended", _T.c.status.in_(ACTIVE))
         .order_by(_T.c.created_at, _T.c.id)
     )
     with database.connect() as connection:
@@ -130,7 +138,7 @@ def due(database: sa.Engine) -> list[Row]:
 
 def at_rest_with_credential(database: sa.Engine) -> list[Row]:
     """The operations of the service that have ended, or wait for a person, and still have a credential."""
-    resting = sa.or_(_T.c.phase == "ended", _T.c.status.not_in(set(STARTED.values())))
+    resting = sa.or_(_T.c.phase == "ended", _T.c.status.not_in(ACTIVE))
     query = sa.select(_T).where(_T.c.runner == "service", _T.c.credential.is_not(None), resting)
     with database.connect() as connection:
         found = [dict(row) for row in connection.execute(query.order_by(_T.c.created_at, _T.c.id)).mappings()]

@@ -16,7 +16,7 @@ def protections(database: sa.Engine, checkpoint_ids: Collection[str]) -> dict[st
     """For each checkpoint the `id` and `graph` of the operation that made it, where its record is still there."""
     table = schema.operations
     query = sa.select(table.c.checkpoint_id, table.c.id, table.c.graph).where(
-        table.c.checkpoint_id.in_(checkpoint_ids), table.c.operation_type == "protect"
+        table.c.checkpoint_id.in_(checkpoint_ids), table.c.operation_type.in_(("protect", "copy"))
     )
     with database.connect() as connection:
         return {row["checkpoint_id"]: dict(row) for row in connection.execute(query).mappings()}

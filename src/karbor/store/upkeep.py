@@ -64,7 +64,7 @@ def purge(engine: sa.Engine, days: int) -> Mapping[str, int]:
     old = sa.and_(
         done.c.phase == "ended",
         done.c.ended_at < before,
-        sa.or_(done.c.operation_type != "protect", done.c.checkpoint_id.not_in(kept)),
+        sa.or_(done.c.operation_type.not_in(("protect", "copy")), done.c.checkpoint_id.not_in(kept)),
     )
     over = sa.or_(fired.c.status.in_(("dropped", "failed")), fired.c.operation_id.not_in(sa.select(done.c.id)))
     with engine.begin() as connection:

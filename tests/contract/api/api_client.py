@@ -10,11 +10,14 @@ from typing import Any
 
 import requests
 
+from karbor.api.service import Limits
 from karbor.cloud.connection import Cloud
 from karbor.providers import NOOP, OS_INFRA
 
 __all__ = ["NOOP", "OS_INFRA"]
 
+LIMITS = Limits(osapi_max_limit=50, min_interval=60, min_window=20, max_window=30)
+"""What the served API allows."""
 PATIENCE = 30.0
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
 

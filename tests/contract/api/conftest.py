@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
-from api_client import NOOP, Api, Belongings, Client, plan_body
+from api_client import LIMITS, NOOP, Api, Belongings, Client, plan_body
 
 from karbor import config
 from karbor.api import policy
 from karbor.api.app import make_app
-from karbor.api.service import Limits, Service
+from karbor.api.service import Service
 from karbor.cloud.access import find_region
 from karbor.cloud.delegation import Delegation
 from karbor.engine.conductor import Conductor
 from karbor.engine.intake import Intake
 from karbor.plugins import registry
 from karbor.serving.http import Server
+from karbor.store import services
 from karbor.store.sealed import Seal
 from karbor.testing.rig import Rig
 
-LIMITS = Limits(osapi_max_limit=50, min_interval=60, min_window=20, max_window=30)
+HOST = "host-0"
+"""What the conductor calls the host that it runs on."""
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +52,9 @@ def settings(rig: Rig) -> object:
 
 
 @pytest.fixture(scope="session")
-def service(rig: Rig, settings: object, conductor: Conductor, delegation: Delegation, seal: Seal) -> Service:
+def service(
+    rig: Rig, settings: object, conductor: Conductor, delegation: Delegation, seal: Seal, elsewhere: str
+) -> Service:
     place = {"name": "", "region": delegation.region, "auth_url": delegation.auth_url}
     return Service(
         rig.database,
@@ -57,7 +64,7 @@ def service(rig: Rig, settings: object, conductor: Conductor, delegation: Delega
         Intake(rig.database, rig.providers, place),
         seal,
         conductor.wake,
-        LIMITS,
+        replace(LIMITS, restore_targets=[elsewhere]),
     )
 
 
@@ -73,10 +80,33 @@ def seal(rig: Rig) -> Seal:
 
 @pytest.fixture(scope="session")
 def conductor(rig: Rig, delegation: Delegation, seal: Seal) -> Iterator[Conductor]:
-    conductor = Conductor(rig.engine(), delegation.by_credential, seal=seal, delegation=delegation)
+    enabled = partial(services.is_enabled, rig.database, HOST, services.OPERATION_ENGINE)
+    conductor = Conductor(rig.engine(), delegation.by_credential, seal=seal, delegation=delegation, enabled=enabled)
     conductor.start()
     yield conductor
     conductor.stop()
+
+
+@pytest.fixture
+def disabled(rig: Rig, admin: Client) -> Callable[[], AbstractContextManager[None]]:
+    """Disables the engine for as long as a block lasts: nothing that comes in is taken up."""
+
+    @contextmanager
+    def disabled() -> Iterator[None]:
+        id = services.beat(rig.database, HOST, services.OPERATION_ENGINE)["id"]
+        admin.put(f"/os-services/{id}", {"status": "disabled", "disabled_reason": "repair"}).ok()
+        try:
+            yield
+        finally:
+            admin.put(f"/os-services/{id}", {"status": "enabled"}).ok()
+
+    return disabled
+
+
+@pytest.fixture(scope="session")
+def elsewhere(rig: Rig) -> str:
+    """The sandbox's Keystone by another address, which the operator allows as the target of restores."""
+    return f"{rig.sandbox.url}/identity/v3".replace("127.0.0.1", "localhost")
 
 
 @pytest.fixture(scope="session")

@@ -80,6 +80,14 @@ def test_instances(member: Client, stranger: Client, things: Any) -> None:
     assert not {item["id"] for item in stranger.get(path).ok("instances")} & set(volumes)
 
 
+@pytest.mark.parametrize(
+    "id", ["detail", "summary", "%2E", "%2E%2E", "..%2Flimits", "a%3Flimit=1", "%23", "%00", "%FF"]
+)
+@pytest.mark.parametrize("type", [VOLUME_TYPE, NETWORK_TYPE, "OS::Nova::Server", "OS::Glance::Image", PROJECT])
+def test_an_id_is_no_path_into_the_cloud(member: Client, type: str, id: str) -> None:
+    member.get(f"/protectables/{type}/instances/{id}").fault(404, "itemNotFound")
+
+
 def test_instances_page(member: Client, things: Any) -> None:
     path = f"/protectables/{VOLUME_TYPE}/instances"
     first = member.get(path, limit=2, sort_key="id", sort_dir="asc")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from api_client import NOOP, OS_INFRA, UNKNOWN, Api, Client, is_texts, plan_body
 
+from karbor.cloud.access import find_region
 from karbor.cloud.blockstorage import VOLUME
 from karbor.store import checkpoints, operations
 from karbor.testing.rig import Rig
@@ -288,6 +290,29 @@ def test_a_login_for_another_cloud_is_nowhere_in_clear(story: Story, member: Cli
     assert member.ended(f"/restores/{restore['id']}", "restore")["status"] == "fail"
 
 
+def test_a_restore_goes_only_where_the_operator_lets_it(story: Story, member: Client, rig: Rig, elsewhere: str) -> None:
+    before = member.get("/restores").ok("restores")
+    auth = {"username": "sandbox", "password": "sesame", "project_name": "sandbox"}
+    own = rig.sandbox.url + "/identity/v3"
+    for target in ("http://169.254.169.254/v3", own.replace("/identity", "/volume"), own.replace("http", "https")):
+        reply = member.post("/restores", restore_body(story, restore_target=target, restore_auth=auth))
+        message = reply.fault(403, "forbidden")
+        assert "restore_targets" in message and target in message and "sesame" not in message
+    for target in (own.replace("://", "://admin@"), own.replace("http", "file"), "http://host:0/v3", "http://[::1/v3"):
+        reply = member.post("/restores", restore_body(story, restore_target=target, restore_auth=auth))
+        assert "restore_target" in reply.fault(400, "badRequest")
+    assert member.get("/restores").ok("restores") == before
+    for target in (own.removesuffix("/v3"), elsewhere + "/"):
+        auth["password"] = find_region("sandbox", rig.folder).config["auth"]["password"]
+        reply = member.post("/restores", restore_body(story, restore_target=target, restore_auth=auth))
+        restore = reply.ok("restore")
+        assert restore["restore_target"] == (own if target in own else elsewhere)
+        done = member.until(f"/restores/{restore['id']}", "restore", lambda found: found["status"] != "in_progress")
+        assert done["status"] == "success", done["reason"]
+        assert member.cloud is not None
+        VOLUME.delete(member.cloud, done["resources"][0]["restored_id"])
+
+
 def test_verification(story: Story, member: Client, stranger: Client) -> None:
     body = {"verification": {"provider_id": OS_INFRA, "checkpoint_id": story.checkpoint["id"]}}
     created = member.post("/verifications", body).ok("verification")
@@ -338,7 +363,31 @@ def test_delete_leaves_a_deleted_checkpoint_to_be_read(story: Story, member: Cli
     assert restore["status"] == "fail" and "deleted" in restore["reason"]
 
 
-def test_copies_are_not_offered_yet(story: Story, member: Client) -> None:
-    body = {"copy": {"plan_id": story.plan["id"], "parameters": {}}}
-    member.post(f"{PATH}/action", body).fault(501, "notImplemented")
-    member.post(f"{PATH}/action", {"copy": {}}).fault(400, "badRequest")
+def test_a_checkpoint_is_deleting_at_once_and_goes_when_an_engine_is_enabled(
+    story: Story, member: Client, disabled: Callable[[], AbstractContextManager[None]]
+) -> None:
+    id = member.post(PATH, {"checkpoint": {"plan_id": story.plan["id"]}}).ok("checkpoint")["id"]
+    path = f"{PATH}/{id}"
+    member.ended(path, "checkpoint")
+    with disabled():
+        assert member.delete(path).ok() == {}
+        assert member.get(path).ok("checkpoint")["status"] == "deleting"
+        assert "unfinished delete" in member.delete(path).fault(400, "badRequest")
+        restore = member.post("/restores", restore_body(story, checkpoint_id=id)).ok("restore")
+        assert restore["status"] == "fail" and "is deleting" in restore["reason"]
+        body = {"verification": {"provider_id": OS_INFRA, "checkpoint_id": id}}
+        verification = member.post("/verifications", body).ok("verification")
+        assert verification["status"] == "fail" and "is deleting" in verification["reason"]
+        (log,) = member.get("/operation_logs", checkpoint_id=id, status="deleting").ok("operation_logs")
+        assert (log["operation_type"], log["phase"]) == ("delete", "forward")
+    assert member.ended(path, "checkpoint")["status"] == "deleted"
+
+
+@pytest.mark.parametrize("id", ["detail", "..", ".", "a?b", "x/../y"])
+@pytest.mark.parametrize("type", [TYPE, "OS::Nova::Server", "OS::Nova::KeyPair"])
+def test_an_id_that_is_none_ends_the_protection(member: Client, type: str, id: str) -> None:
+    plan = member.post("/plans", plan_body((type, id, "x"), provider_id=OS_INFRA)).ok("plan")
+    created = member.post(PATH, {"checkpoint": {"plan_id": plan["id"]}}).ok("checkpoint")
+    checkpoint = member.ended(f"{PATH}/{created['id']}", "checkpoint")
+    assert checkpoint["status"] == "error" and id in checkpoint["reason"]
+    member.delete(f"/plans/{plan['id']}").ok()

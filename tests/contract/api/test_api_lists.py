@@ -7,8 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from api_client import UNKNOWN, Client, plan_body
-from conftest import LIMITS
+from api_client import LIMITS, UNKNOWN, Client, plan_body
 
 NAMES = ["alpha", "beta", "gamma", "delta [1]", "123"]
 

@@ -126,7 +126,7 @@ class Bureau(Rig):
 
         def rests() -> bool:
             row = operations.get(self.database, id)
-            waits = row["phase"] == "ended" or row["status"] not in operations.STARTED.values()
+            waits = row["phase"] == "ended" or row["status"] not in operations.ACTIVE
             return waits and row["credential"] is None and not operations.is_running(row)
 
         until(rests, lambda: f"operation {id}: {operations.get(self.database, id)}")

@@ -200,19 +200,6 @@ def test_two_conductors_at_once_run_each_operation_once(bureau: Bureau) -> None:
     assert len({row["checkpoint_id"] for row in rows}) == 8
 
 
-def test_no_more_than_the_limit_run_at_once(bureau: Bureau) -> None:
-    resources = bureau.application()
-    bureau.sandbox.state.delay = 0.3
-    ids = [bureau.protect(resources[:1]) for _ in range(3)]
-    most = 0
-    with bureau.conducted(limit=1):
-        while any(operations.get(bureau.database, id)["phase"] != "ended" for id in ids):
-            rows = [operations.get(bureau.database, id) for id in ids]
-            most = max(most, sum(operations.is_running(row) for row in rows))
-        assert [bureau.at_rest(id)["status"] for id in ids] == ["available"] * 3
-    assert most == 1
-
-
 @pytest.mark.parametrize(
     ("lost", "words"),
     [(LOST, LOST["id"]), ({**LOST, "type": "OS::X::Y"}, "no type"), ({**LOST, "type": PROJECT}, "not the one")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import sqlalchemy as sa
 from toys import Room, toys
 
 from karbor import clock
+from karbor.banks.archive import Archive
+from karbor.banks.memory import MemoryBank
 from karbor.engine.intake import Intake
 from karbor.model.errors import Forbidden, Invalid, KarborError, NotFound
 from karbor.plugins.base import Operation, ProtectionPlugin
@@ -181,6 +184,45 @@ def test_a_deletion_is_refused_where_it_cannot_be(desk: Desk) -> None:
     operations.update(desk.database, restore["id"], phase="ended")
     row = desk.row(desk.intake.delete(**desk.who, checkpoint_id=checkpoint))
     assert (row["status"], row["phase"], row["runner"]) == ("deleting", "forward", "service")
+
+
+def test_a_checkpoint_is_deleting_in_the_transaction_of_its_deletion(desk: Desk) -> None:
+    checkpoint = desk.checkpoint()
+    with desk.database.connect() as connection:
+        transaction = connection.begin()
+        desk.intake.delete(**desk.who, checkpoint_id=checkpoint, connection=connection)
+        transaction.rollback()
+    assert checkpoints.get(desk.database, checkpoint)["status"] == "available"
+    id = desk.intake.delete(**desk.who, checkpoint_id=checkpoint)
+    assert checkpoints.get(desk.database, checkpoint)["status"] == "deleting"
+    assert "is deleting" in desk.restore(checkpoint)["error_info"]
+    assert desk.engine().run(id, desk.cloud)["status"] == "deleted"
+    assert checkpoints.get(desk.database, checkpoint)["status"] == "deleted"
+
+
+def test_a_deletion_that_fails_before_it_begins_leaves_its_reason(desk: Desk) -> None:
+    checkpoint = desk.checkpoint()
+    id = desk.intake.delete(**desk.who, checkpoint_id=checkpoint)
+    good = desk.provider
+    desk.provider = replace(good, archive=Archive(MemoryBank(capacity=0)))
+    row = desk.engine().run(id, desk.cloud)
+    assert (row["status"], row["phase"]) == ("error-deleting", "ended")
+    found = checkpoints.get(desk.database, checkpoint)
+    assert (found["status"], found["reason"]) == ("error-deleting", row["error_info"]) and "no room" in found["reason"]
+    desk.provider = good
+    again = desk.engine().run(desk.intake.delete(**desk.who, checkpoint_id=checkpoint), desk.cloud)
+    assert again["status"] == "deleted", again["error_info"]
+
+
+def test_a_deletion_that_is_given_up_before_it_begins_can_be_asked_for_again(desk: Desk) -> None:
+    checkpoint = desk.checkpoint()
+    id = desk.intake.delete(**desk.who, checkpoint_id=checkpoint)
+    operations.update(desk.database, id, status="needs credentials", credential=None)
+    desk.intake.cancel(id)
+    assert desk.row(id)["status"] == "error-deleting"
+    found = checkpoints.get(desk.database, checkpoint)
+    assert (found["status"], found["reason"]) == ("error-deleting", "the operation was cancelled")
+    desk.intake.delete(**desk.who, checkpoint_id=checkpoint)
 
 
 def test_only_what_waits_for_a_person_can_be_resumed(desk: Desk) -> None:

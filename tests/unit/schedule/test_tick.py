@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from yard import HOURLY, Yard, at
 
 from karbor.providers import NOOP, OS_INFRA
-from karbor.store import checkpoints, plans, schedules
+from karbor.store import checkpoints, plans, schedules, services
 from karbor.store.database import open_state
 
 
@@ -47,6 +48,19 @@ def test_the_first_engine_after_a_short_absence_makes_up_for_the_newest_firing(y
     assert reasons == {"", "no engine could start it within its window of 900 seconds"}
     yard.ticker().tick(at(6))
     assert yard.firings(schedule)[-1] == (at(6), "started")
+
+
+def test_a_disabled_engine_starts_nothing_that_is_due(yard: Yard) -> None:
+    schedule = yard.schedule(yard.trigger(), yard.plan())
+    service = services.beat(yard.database, "here", services.OPERATION_ENGINE)["id"]
+    enabled = partial(services.is_enabled, yard.database, "here", services.OPERATION_ENGINE)
+    ticker = yard.ticker(enabled=enabled)
+    services.switch(yard.database, service, "disabled", None)
+    ticker.tick(at(1))
+    assert (yard.firings(schedule), yard.operations(), ticker.woken) == ([], [], 0)
+    services.switch(yard.database, service, "enabled", None)
+    ticker.tick(at(1, 0, 5))
+    assert yard.firings(schedule) == [(at(1), "started")]
 
 
 def test_after_its_window_a_firing_is_dropped(yard: Yard) -> None:

@@ -32,6 +32,7 @@ def test_the_defaults_are_those_of_the_api() -> None:
     assert limits.quotas == {
         "plans": found.quota_plans, "checkpoints": found.quota_checkpoints, "gigabytes": found.quota_gigabytes,
     }  # fmt: skip
+    assert list(limits.restore_targets) == found.restore_targets
     assert found.osapi_karbor_listen_port == 8799
 
 
@@ -55,6 +56,7 @@ def test_later_files_win(tmp_path: Path) -> None:
         ("[DEFAULT]\nosapi_max_limit = 0\n", "osapi_max_limit"),
         ("[DEFAULT]\nmin_window_time = 1800\n", "min_window_time"),
         ("[DEFAULT]\nmax_window_time = 3000\n", "min_interval"),
+        ("[DEFAULT]\nrestore_targets = http://keystone/v3, file:///etc/passwd\n", "restore_targets"),
         ("nonsense\n", "karbor.conf"),
     ],
 )

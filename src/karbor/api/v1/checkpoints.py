@@ -10,7 +10,7 @@ from typing import Any
 import falcon
 import sqlalchemy as sa
 
-from karbor.api import bodies, paging, policy
+from karbor.api import bodies, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.service import Answer, Service
 from karbor.api.v1 import outcomes
@@ -31,14 +31,49 @@ RESET = Body(
     "os-resetState",
     bodies.fields({"state": {"type": "string", "enum": ["available", "error"]}}, required=["state"]),
 )
+UNDER_WAY = frozenset({"protecting", "wait_copying", "copying"})
 RESETTABLE = frozenset({"available", "error", "copying", "wait_copying", "finished"})
+
+FILTERS: Mapping[str, paging.Match] = {"plan_id": paging.exact(schema.checkpoints.c.plan_id)}
+QUERIES: Mapping[str, Mapping[str, shapes.Shape]] = {
+    "index": {name: {"type": "string", "format": "date"} for name in ("start_date", "end_date")}
+}
+
+_RESOURCE = {"id": shapes.TEXT, "type": shapes.TEXT, "name": shapes.TEXT, "extra_info": shapes.TEXT_OR_NULL}
+SHAPE = shapes.exactly(
+    {
+        "id": bodies.UUID,
+        "project_id": shapes.TEXT,
+        "provider_id": bodies.UUID,
+        "status": shapes.TEXT,
+        "reason": shapes.TEXT,
+        "protection_plan": shapes.exactly(
+            {
+                "id": bodies.UUID,
+                "name": shapes.TEXT,
+                "provider_id": bodies.UUID,
+                "resources": shapes.items(shapes.exactly(_RESOURCE)),
+            }
+        ),
+        "resource_graph": shapes.TEXT,
+        "created_at": {"type": "string", "format": "date"},
+        "extra_info": shapes.TEXT,
+        **outcomes.SHAPES,
+    }
+)
+ANSWERS = {
+    "index": shapes.page("checkpoints", SHAPE),
+    **dict.fromkeys(("create", "show"), shapes.one("checkpoint", SHAPE)),
+    **dict.fromkeys(("reset", "delete"), shapes.exactly({})),
+}
+FAULTS = {"create": [413]}
 
 
 def index(service: Service, caller: Caller, request: falcon.Request, provider_id: str) -> Answer:
     """The provider's checkpoints of the project, without the deleted ones."""
     policy.authorize(request, "provider:checkpoint_get_all")
     table = schema.checkpoints
-    wanted = paging.listing(request, service.limits, table, {"plan_id": paging.exact(table.c.plan_id)})
+    wanted = paging.listing(request, service.limits, table, FILTERS)
     days = _days(paging.query_of(request))
     if provider_id not in service.providers:
         raise NotFound(f"there is no provider {provider_id[:60]!r}")
@@ -131,7 +166,7 @@ def _view(service: Service, row: Row) -> dict[str, Any]:
 
 def _document(row: Row, graph: Mapping[str, Any] | None, results: Mapping[int, Row]) -> dict[str, Any]:
     plan = row["plan"]
-    resources = row["resources"] or _under_way(graph, results)
+    resources = row["resources"] or _under_way(graph, results, row["status"])
     return {
         "id": row["id"],
         "project_id": row["project_id"],
@@ -150,19 +185,19 @@ def _document(row: Row, graph: Mapping[str, Any] | None, results: Mapping[int, R
         "resource_graph": outcomes.graph_text(graph),
         "created_at": row["created_at"][:10],
         "extra_info": json.dumps(row["extra_info"]),
-        "progress": outcomes.progress(graph, results, ended=row["status"] != "protecting"),
+        "progress": outcomes.progress(graph, results, ended=row["status"] not in UNDER_WAY),
         **outcomes.status_maps(
             (f"{item['type']}#{item['id']}", {"status": row["status"], "reason": "", **item}) for item in resources
         ),
     }
 
 
-def _under_way(graph: Mapping[str, Any] | None, results: Mapping[int, Row]) -> list[dict[str, Any]]:
-    """The resources of a protection that runs."""
+def _under_way(graph: Mapping[str, Any] | None, results: Mapping[int, Row], status: str) -> list[dict[str, Any]]:
+    """The resources of a protection or copy that runs."""
     found = []
     for node, resource in enumerate(graph["resources"] if graph else []):
         result = results.get(node, {"status": "", "reason": ""})
-        outcome = {"status": result["status"] or "protecting", "reason": result["reason"]}
+        outcome = {"status": result["status"] or status, "reason": result["reason"]}
         found.append({"type": resource["type"], "id": resource["id"], **outcome})
     return found
 

@@ -8,7 +8,7 @@ from typing import Any
 import falcon
 import sqlalchemy as sa
 
-from karbor.api import bodies, paging, policy
+from karbor.api import bodies, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.service import Answer, Service
 from karbor.api.v1 import runs
@@ -24,17 +24,38 @@ ACTIONS = ("cancel", "resume", "rollback")
 ACTION = Body("", bodies.fields({name: _NOTHING for name in ACTIONS}, minProperties=1, maxProperties=1))
 
 
+def _of_restores(_: str, values: list[str]) -> Condition:
+    columns = schema.operations.c
+    return sa.and_(columns.id.in_(values), columns.operation_type == "restore")
+
+
+FILTERS: Mapping[str, paging.Match] = {
+    "checkpoint_id": paging.exact(schema.operations.c.checkpoint_id),
+    "plan_id": paging.exact(schema.operations.c.plan_id),
+    "restore_id": _of_restores,
+    "status": paging.exact(schema.operations.c.status),
+}
+
+SHAPE = shapes.exactly(
+    {
+        **dict.fromkeys(("id", "checkpoint_id", "provider_id"), bodies.UUID),
+        **dict.fromkeys(("operation_type", "status", "started_at", "phase"), shapes.TEXT),
+        **dict.fromkeys(
+            ("plan_id", "restore_id", "scheduled_operation_id", "ended_at", "error_info"), shapes.TEXT_OR_NULL
+        ),
+        "extra_info": shapes.ANYTHING_OR_NULL,
+    }
+)
+ANSWERS = {
+    "index": shapes.page("operation_logs", SHAPE),
+    **dict.fromkeys(("show", "action"), shapes.one("operation_log", SHAPE)),
+}
+
+
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """The project's operation logs."""
     policy.authorize(request, "operation_log:list")
-    columns = schema.operations.c
-    filters = {
-        "checkpoint_id": paging.exact(columns.checkpoint_id),
-        "plan_id": paging.exact(columns.plan_id),
-        "restore_id": _of_restores,
-        "status": paging.exact(columns.status),
-    }
-    wanted = paging.listing(request, service.limits, schema.operations, filters)
+    wanted = paging.listing(request, service.limits, schema.operations, FILTERS)
     found = [view(row) for row in paging.rows(service.database, schema.operations, wanted)]
     return Answer(paging.answer(request, service.limits, "operation_logs", wanted.page, found))
 
@@ -80,8 +101,3 @@ def view(row: Row) -> dict[str, Any]:
         "extra_info": row["request"].get("extra_info"),
         "phase": row["phase"],
     }
-
-
-def _of_restores(_: str, values: list[str]) -> Condition:
-    columns = schema.operations.c
-    return sa.and_(columns.id.in_(values), columns.operation_type == "restore")

@@ -6,9 +6,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from karbor.api import shapes
 from karbor.model.resource import ResourceGraph
 
 NO_GRAPH = "[{}, []]"
+SHAPES = {"progress": shapes.PERCENT, "resources_status": shapes.TEXTS, "resources_reason": shapes.TEXTS}
+"""How what this module makes looks."""
 
 
 def status_maps(resources: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, str]]:

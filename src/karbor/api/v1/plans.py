@@ -7,7 +7,7 @@ from typing import Any
 
 import falcon
 
-from karbor.api import bodies, paging, policy
+from karbor.api import bodies, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.faults import Fault
 from karbor.api.service import Answer, Service
@@ -63,17 +63,38 @@ UPDATE = Body(
     ),
 )
 
+FILTERS: Mapping[str, paging.Match] = {
+    "name": paging.similar(schema.plans.c.name),
+    "description": paging.similar(schema.plans.c.description),
+    "status": paging.exact(schema.plans.c.status),
+}
+
+_RESOURCE = shapes.exactly(
+    {"id": shapes.TEXT, "type": shapes.TEXT, "name": shapes.TEXT}, optional={"extra_info": shapes.ANYTHING}
+)
+SHAPE = shapes.exactly(
+    {
+        "id": bodies.UUID,
+        "name": shapes.TEXT,
+        "description": shapes.TEXT_OR_NULL,
+        "resources": shapes.items(_RESOURCE),
+        "provider_id": bodies.UUID,
+        "status": shapes.TEXT,
+        "parameters": bodies.PARAMETERS,
+    }
+)
+ANSWERS = {
+    "index": shapes.page("plans", SHAPE),
+    **dict.fromkeys(("create", "show", "update"), shapes.one("plan", SHAPE)),
+    "delete": shapes.NOTHING,
+}
+FAULTS = {"delete": [409]}
+
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """The project's plans."""
     policy.authorize(request, "plan:get_all")
-    columns = schema.plans.c
-    filters = {
-        "name": paging.similar(columns.name),
-        "description": paging.similar(columns.description),
-        "status": paging.exact(columns.status),
-    }
-    wanted = paging.listing(request, service.limits, schema.plans, filters)
+    wanted = paging.listing(request, service.limits, schema.plans, FILTERS)
     found = [view(row) for row in paging.rows(service.database, schema.plans, wanted)]
     return Answer(paging.answer(request, service.limits, "plans", wanted.page, found))
 

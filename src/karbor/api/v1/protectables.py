@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import falcon
 
-from karbor.api import paging, policy
+from karbor.api import paging, policy, shapes
 from karbor.api.service import Answer, Service
 from karbor.cloud.inventory import Inventory
 from karbor.engine.discover import protectable
@@ -27,6 +27,23 @@ TOPOLOGY = "Network Topology"
 """The name of the network whose id is the project's: it stands for all networks, routers and groups."""
 
 _MAX_PARAMETERS = 1 << 16
+
+_IDENTITY = {
+    "type": shapes.TEXT, "id": shapes.TEXT, "name": shapes.TEXT, "extra_info": shapes.ANYTHING_OR_NULL
+}  # fmt: skip
+SHAPE = shapes.exactly({**_IDENTITY, "dependent_resources": shapes.items(shapes.exactly(_IDENTITY))})
+ANSWERS = {
+    "index": shapes.one("protectable_type", shapes.items(shapes.TEXT)),
+    "show": shapes.one(
+        "protectable_type", shapes.exactly({"name": shapes.TEXT, "dependent_types": shapes.items(shapes.TEXT)})
+    ),
+    "instances": shapes.page("instances", SHAPE),
+    "instance": shapes.one("instance", SHAPE),
+}
+QUERIES: Mapping[str, Mapping[str, shapes.Shape]] = {
+    "instances": {"parameters": shapes.TEXT, **paging.QUERY},
+    "instance": {"parameters": shapes.TEXT},
+}
 
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:

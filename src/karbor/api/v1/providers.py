@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import falcon
 
-from karbor.api import bodies, paging, policy
+from karbor.api import bodies, paging, policy, shapes
 from karbor.api.service import Answer, Service
 from karbor.model.caller import Caller
 from karbor.model.errors import NotFound
@@ -16,6 +17,20 @@ from karbor.providers import Provider
 
 SCHEMAS = {"options_schema": "protect", "restore_schema": "restore", "verify_schema": "verify"}
 """Which verb's options each published schema describes."""
+
+_SCHEMAS: shapes.Shape = {"type": "object", "additionalProperties": shapes.ANYTHING}
+SHAPE = shapes.exactly(
+    {
+        "id": bodies.UUID,
+        "name": shapes.TEXT,
+        "description": shapes.TEXT,
+        "extended_info_schema": shapes.exactly({name: _SCHEMAS for name in (*SCHEMAS, "saved_info_schema")}),
+    }
+)
+ANSWERS = {"index": shapes.page("providers", SHAPE), "show": shapes.one("provider", SHAPE)}
+QUERIES: Mapping[str, Mapping[str, shapes.Shape]] = {
+    "index": {"name": shapes.TEXT, "description": shapes.TEXT, **paging.QUERY}
+}
 
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:

@@ -8,7 +8,7 @@ from typing import Any
 
 import falcon
 
-from karbor.api import bodies, policy
+from karbor.api import bodies, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.service import Answer, Service
 from karbor.model.caller import Caller
@@ -18,6 +18,17 @@ from karbor.store import quotas
 _LIMITS = {"type": "object"}
 UPDATE = Body("quota", _LIMITS)
 UPDATE_CLASS = Body("quota_class", _LIMITS)
+
+_LIMIT: Mapping[str, shapes.Shape] = dict.fromkeys(quotas.RESOURCES, shapes.NUMBER)
+_USED = dict.fromkeys(quotas.RESOURCES, shapes.exactly(dict.fromkeys(("limit", "in_use", "reserved"), shapes.NUMBER)))
+ANSWERS = {
+    **dict.fromkeys(("show", "defaults"), shapes.one("quota", shapes.exactly({**_LIMIT, "id": bodies.UUID}))),
+    "detail": shapes.one("quota", shapes.exactly({**_USED, "id": bodies.UUID})),
+    "update": shapes.one("quota", shapes.exactly(_LIMIT)),
+    "delete": shapes.NOTHING,
+    "show_class": shapes.one("quota_class", shapes.exactly({**_LIMIT, "id": shapes.TEXT})),
+    "update_class": shapes.one("quota_class", shapes.exactly(_LIMIT)),
+}
 
 _MAX_NAME = 255
 

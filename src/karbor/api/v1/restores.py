@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import falcon
 import sqlalchemy as sa
 
-from karbor.api import bodies, paging, policy
+from karbor.api import bodies, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.faults import Fault
 from karbor.api.service import Answer, Service
 from karbor.api.v1 import outcomes, runs
 from karbor.engine import report
 from karbor.model.caller import Caller
-from karbor.model.errors import Invalid
+from karbor.model.errors import Forbidden, Invalid
 from karbor.store import operations, records, schema
 
 Row = Mapping[str, Any]
@@ -40,6 +40,34 @@ _LOGIN = (
 )  # fmt: skip
 """What `restore_auth` may say of a login; `type` is always `password`."""
 
+FILTERS = runs.FILTERS
+_RESOURCE = {
+    **dict.fromkeys(("type", "name", "original_id", "status", "reason"), shapes.TEXT),
+    "restored_id": shapes.TEXT_OR_NULL,
+}
+_MADE = {
+    **dict.fromkeys(("kind", "name", "id", "original_id"), shapes.TEXT),
+    "addresses": {"type": "array"},
+    "temporary": {"type": "boolean"},
+}
+_LISTED = {
+    **runs.SHAPES,
+    "restore_target": shapes.TEXT_OR_NULL,
+    "resources": shapes.items(shapes.exactly(_RESOURCE)),
+}
+_SHOWN = {
+    **_LISTED,
+    **dict.fromkeys(("made", "left"), shapes.items(shapes.exactly(_MADE))),
+    "used": shapes.items(shapes.exactly(dict.fromkeys(("kind", "original_id", "id"), shapes.TEXT))),
+    "notes": shapes.items(runs.NOTE),
+}
+ANSWERS = {
+    "index": shapes.page("restores", shapes.exactly(_LISTED)),
+    **dict.fromkeys(("create", "show"), shapes.one("restore", shapes.exactly(_SHOWN))),
+    "delete": shapes.NOTHING,
+}
+FAULTS = {"delete": [409]}
+
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """The project's restores."""
@@ -55,7 +83,7 @@ def create(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """Restore a checkpoint. What cannot be restored is answered as a restore that has failed, with the reason."""
     policy.authorize(request, "restore:create")
     body = CREATE.read(request)
-    target, login = _elsewhere(body)
+    target, login = _elsewhere(service, body)
     with _credential(service, caller, login) as credential:
         id = service.intake.restore(
             project_id=caller.project_id,
@@ -90,8 +118,11 @@ def delete(service: Service, caller: Caller, request: falcon.Request, id: str) -
     return Answer()
 
 
-def _elsewhere(body: Mapping[str, Any]) -> tuple[str | None, dict[str, Any] | None]:
-    """The address and login of another cloud, None and None for the caller's own project. Raises Invalid."""
+def _elsewhere(service: Service, body: Mapping[str, Any]) -> tuple[str | None, dict[str, Any] | None]:
+    """The address and login of another cloud, None and None for the caller's own project.
+
+    Raises Invalid, and Forbidden where the operator does not let the service contact the address.
+    """
     target, auth = body.get("restore_target") or None, body.get("restore_auth") or None
     if target is None and auth is None:
         return None, None
@@ -109,18 +140,37 @@ def _elsewhere(body: Mapping[str, Any]) -> tuple[str | None, dict[str, Any] | No
         raise Invalid(
             f"restore.restore_auth: there is no field {unknown[0][:60]!r}; there are: type, {', '.join(_LOGIN)}"
         )
-    return _address(target), {name: str(auth[name]) for name in _LOGIN if name in auth}
+    address = _allowed(service, _address(target))
+    return address, {"auth_url": address, **{name: str(auth[name]) for name in _LOGIN if name in auth}}
 
 
 def _address(target: str) -> str:
     try:
         parts = urlsplit(target)
-        good = parts.scheme in ("http", "https") and parts.hostname and not parts.username
+        good = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc and parts.port != 0
     except ValueError:
         good = False
     if not good:
         raise Invalid("restore.restore_target: it has to be the http or https address of a Keystone, without a login")
     return target.rstrip("/")
+
+
+def _allowed(service: Service, target: str) -> str:
+    """The address as the operator writes it. Raises Forbidden where it is neither the service's own nor listed."""
+    for known in (service.delegation.auth_url, *service.limits.restore_targets):
+        if _plain(known) == _plain(target):
+            return known.rstrip("/")
+    raise Forbidden(
+        f"restore.restore_target: {target} is no cloud that this service may contact; its operator allows other ones "
+        "with the option restore_targets in karbor.conf"
+    )
+
+
+def _plain(address: str) -> tuple[str, str, int | None, str]:
+    """What makes two spellings of a Keystone's address the same."""
+    parts = urlsplit(address)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").rstrip("."), port, parts.path.rstrip("/").removesuffix("/v3")
 
 
 @contextmanager

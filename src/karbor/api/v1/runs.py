@@ -8,20 +8,41 @@ from typing import Any
 
 import falcon
 
-from karbor.api import bodies, paging, policy
+from karbor.api import bodies, paging, policy, shapes
 from karbor.api.paging import Listing
 from karbor.api.service import Service
+from karbor.api.v1 import outcomes
 from karbor.model.errors import NotFound
 from karbor.providers import Provider
 from karbor.store import operations, schema
 
 Row = Mapping[str, Any]
 
+FILTERS: Mapping[str, paging.Match] = {"status": paging.exact(schema.operations.c.status)}
+SHAPES: Mapping[str, shapes.Shape] = {
+    "id": bodies.UUID,
+    "project_id": shapes.TEXT,
+    "provider_id": bodies.UUID,
+    "checkpoint_id": bodies.UUID,
+    "parameters": bodies.PARAMETERS,
+    "status": shapes.TEXT,
+    "reason": shapes.TEXT,
+    **outcomes.SHAPES,
+}
+"""How every run looks."""
+NOTE: shapes.Shape = {
+    "type": "object",
+    "properties": {"resource": shapes.exactly(dict.fromkeys(("type", "id", "name"), shapes.TEXT)),
+                   "attribute": shapes.TEXT},
+    "required": ["resource", "attribute"],
+}  # fmt: skip
+"""What a plug-in noted of an attribute of a resource."""
+
 
 def listed(service: Service, request: falcon.Request, verb: str) -> tuple[list[Row], Listing]:
     """The rows of a page of all runs of a verb, and what was asked for."""
     table = schema.operations
-    wanted = paging.listing(request, service.limits, table, {"status": paging.exact(table.c.status)})
+    wanted = paging.listing(request, service.limits, table, FILTERS)
     return paging.rows(service.database, table, wanted, table.c.operation_type == verb), wanted
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import falcon
 import sqlalchemy as sa
 
-from karbor.api import bodies, paging, policy
+from karbor.api import bodies, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.service import Answer, Service
 from karbor.model.caller import Caller
@@ -61,18 +61,39 @@ UPDATE = Body(
     ),
 )
 
+_COLUMNS = schema.scheduled_operations.c
+FILTERS: Mapping[str, paging.Match] = {
+    "name": paging.similar(_COLUMNS.name),
+    "operation_type": paging.exact(_COLUMNS.operation_type),
+    "trigger_id": paging.exact(_COLUMNS.trigger_id),
+    "operation_definition": paging.similar(sa.cast(_COLUMNS.operation_definition, sa.Text)),
+}
+
+_FIRING = {
+    **dict.fromkeys(("due_at", "status", "reason"), shapes.TEXT),
+    **dict.fromkeys(("operation_log_id", "checkpoint_id"), shapes.TEXT_OR_NULL),
+}
+_LISTED = {
+    **dict.fromkeys(("id", "trigger_id"), bodies.UUID),
+    "name": shapes.TEXT,
+    "description": shapes.TEXT_OR_NULL,
+    "operation_type": {"type": "string", "enum": list(TYPES)},
+    "operation_definition": shapes.ANYTHING,
+    "enabled": {"type": "boolean"},
+}
+_SHOWN = {**_LISTED, "firings": shapes.items(shapes.exactly(_FIRING))}
+ANSWERS = {
+    "index": shapes.page("operations", shapes.exactly(_LISTED)),
+    **dict.fromkeys(("create", "update"), shapes.one("scheduled_operation", shapes.exactly(_LISTED))),
+    "show": shapes.one("scheduled_operation", shapes.exactly(_SHOWN)),
+    "delete": shapes.NOTHING,
+}
+
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """The project's scheduled operations."""
     policy.authorize(request, "scheduled_operation:list")
-    columns = schema.scheduled_operations.c
-    filters = {
-        "name": paging.similar(columns.name),
-        "operation_type": paging.exact(columns.operation_type),
-        "trigger_id": paging.exact(columns.trigger_id),
-        "operation_definition": paging.similar(sa.cast(columns.operation_definition, sa.Text)),
-    }
-    wanted = paging.listing(request, service.limits, schema.scheduled_operations, filters, strict=True)
+    wanted = paging.listing(request, service.limits, schema.scheduled_operations, FILTERS, strict=True)
     found = [view(row) for row in paging.rows(service.database, schema.scheduled_operations, wanted)]
     return Answer(paging.answer(request, service.limits, "operations", wanted.page, found))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import falcon
 
-from karbor.api import bodies, paging, policy
+from karbor.api import bodies, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.service import Answer, Service
 from karbor.model.caller import Caller
@@ -26,6 +26,16 @@ UPDATE = Body(
         "required": ["status"],
     },
 )
+
+SHAPE = shapes.exactly(
+    {
+        "id": shapes.NUMBER,
+        **dict.fromkeys(("binary", "host", "status", "state"), shapes.TEXT),
+        **dict.fromkeys(("updated_at", "disabled_reason"), shapes.TEXT_OR_NULL),
+    }
+)
+ANSWERS = {"index": shapes.one("services", shapes.items(SHAPE)), "update": shapes.one("service", SHAPE)}
+QUERIES: Mapping[str, Mapping[str, shapes.Shape]] = {"index": {"host": shapes.TEXT, "binary": shapes.TEXT}}
 
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:

@@ -9,7 +9,7 @@ import falcon
 import sqlalchemy as sa
 
 from karbor import clock
-from karbor.api import bodies, paging, policy
+from karbor.api import bodies, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.faults import Fault
 from karbor.api.service import Answer, Service
@@ -48,17 +48,32 @@ UPDATE = Body(
     bodies.fields({"name": {"type": ["string", "null"]}, "type": {}, "properties": _PROPERTIES}, minProperties=1),
 )
 
+FILTERS: Mapping[str, paging.Match] = {
+    "name": paging.similar(schema.triggers.c.name),
+    "type": paging.exact(schema.triggers.c.type),
+    "properties": paging.similar(sa.cast(schema.triggers.c.properties, sa.Text)),
+}
+
+SHAPE = shapes.exactly(
+    {
+        "id": bodies.UUID,
+        "name": shapes.TEXT,
+        "type": _TYPE,
+        "properties": {**_PROPERTIES, "required": ["format", "pattern", "start_time"]},
+    }
+)
+ANSWERS = {
+    "index": shapes.page("triggers", SHAPE),
+    **dict.fromkeys(("create", "show", "update"), shapes.one("trigger_info", SHAPE)),
+    "delete": shapes.NOTHING,
+}
+FAULTS = {"delete": [424]}
+
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """The project's triggers."""
     policy.authorize(request, "trigger:list")
-    columns = schema.triggers.c
-    filters = {
-        "name": paging.similar(columns.name),
-        "type": paging.exact(columns.type),
-        "properties": paging.similar(sa.cast(columns.properties, sa.Text)),
-    }
-    wanted = paging.listing(request, service.limits, schema.triggers, filters, strict=True)
+    wanted = paging.listing(request, service.limits, schema.triggers, FILTERS, strict=True)
     found = [view(row) for row in paging.rows(service.database, schema.triggers, wanted)]
     return Answer(paging.answer(request, service.limits, "triggers", wanted.page, found))
 

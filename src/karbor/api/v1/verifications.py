@@ -7,7 +7,7 @@ from typing import Any
 
 import falcon
 
-from karbor.api import bodies, paging, policy
+from karbor.api import bodies, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.service import Answer, Service
 from karbor.api.v1 import outcomes, runs
@@ -24,6 +24,13 @@ CREATE = Body(
         required=["provider_id", "checkpoint_id"],
     ),
 )
+
+FILTERS = runs.FILTERS
+_SHOWN = {**runs.SHAPES, "notes": shapes.items(runs.NOTE)}
+ANSWERS = {
+    "index": shapes.page("verifications", shapes.exactly(runs.SHAPES)),
+    **dict.fromkeys(("create", "show"), shapes.one("verification", shapes.exactly(_SHOWN))),
+}
 
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:

@@ -22,4 +22,5 @@ class ImagePlugin(ProtectionPlugin):
     protect = ProtectImage
     restore = RestoreImage
     verify = VerifyImage
+    copy = Operation
     delete = Operation

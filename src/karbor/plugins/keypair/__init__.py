@@ -22,4 +22,5 @@ class KeyPairPlugin(ProtectionPlugin):
     protect = ProtectKeyPair
     restore = RestoreKeyPair
     verify = VerifyKeyPair
+    copy = Operation
     delete = Operation

@@ -22,4 +22,5 @@ class NetworkPlugin(ProtectionPlugin):
     protect = ProtectNetwork
     restore = RestoreNetwork
     verify = VerifyNetwork
+    copy = Operation
     delete = Operation

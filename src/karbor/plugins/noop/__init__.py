@@ -26,4 +26,5 @@ class NoopPlugin(ProtectionPlugin):
     )
     protect = Operation
     restore = Operation
+    copy = Operation
     delete = Operation

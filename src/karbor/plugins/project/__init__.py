@@ -21,6 +21,7 @@ class ProjectPlugin(ProtectionPlugin):
     protect = Operation
     restore = Operation
     verify = Operation
+    copy = Operation
     delete = Operation
 
 

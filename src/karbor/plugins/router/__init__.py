@@ -22,4 +22,5 @@ class RouterPlugin(ProtectionPlugin):
     protect = ProtectRouter
     restore = RestoreRouter
     verify = VerifyRouter
+    copy = Operation
     delete = Operation

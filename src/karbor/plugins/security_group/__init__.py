@@ -22,4 +22,5 @@ class SecurityGroupPlugin(ProtectionPlugin):
     protect = ProtectSecurityGroup
     restore = RestoreSecurityGroup
     verify = VerifySecurityGroup
+    copy = Operation
     delete = Operation

@@ -13,13 +13,14 @@ from karbor.plugins.server.verify import VerifyServer
 
 
 class ServerPlugin(ProtectionPlugin):
-    """Every verb but copy. Nothing of a checkpoint is left in the cloud, so deleting has nothing to do there."""
+    """Nothing of a checkpoint is left in the cloud, so deleting has nothing to do there."""
 
     name: ClassVar = "server"
     types: ClassVar = frozenset({SERVER.type})
     protect = ProtectServer
     restore = RestoreServer
     verify = VerifyServer
+    copy = Operation
     delete = Operation
 
 

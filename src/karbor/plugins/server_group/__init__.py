@@ -22,4 +22,5 @@ class ServerGroupPlugin(ProtectionPlugin):
     protect = ProtectServerGroup
     restore = RestoreServerGroup
     verify = VerifyServerGroup
+    copy = Operation
     delete = Operation

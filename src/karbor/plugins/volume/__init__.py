@@ -16,7 +16,10 @@ PROTECTABLE: Protectable = Volumes()
 
 
 class VolumePlugin(ProtectionPlugin):
-    """The data stays in the cloud's backup service; the bank holds where, and how the volume was."""
+    """The data stays in the cloud's backup service; the bank holds where, and how the volume was.
+
+    A backup cannot belong to two checkpoints, so volumes are not copied.
+    """
 
     name: ClassVar = "volume"
     types: ClassVar = frozenset({VOLUME.type})
