@@ -105,7 +105,7 @@ def test_a_failure_skips_what_it_reaches_and_thaws_what_was_frozen(
     bad = {list(children)[node] for node, result in results.items() if result["status"] == "error"}
     assert bad >= above | {culprit}
     if hook == COMPLETE:
-        # The failure may come before the main of somebody above has begun: then those that refer to him are reached too.
+        # It may come before the main of somebody above has begun: then those that refer to him are reached too.
         too_late = {name for name in above if not LOG.ran(MAIN, name)}
         referring = {name for name in children if too_late & set(refers[name])}
         reached = {name for name in children if referring & ({name} | _below(children, name))}
