@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from karbor.sandbox.http import MICROVERSIONS, Answer, Request, route
+from karbor.sandbox.http import MICROVERSIONS, Answer, Fault, Request, route
 from karbor.sandbox.state import State
 
 REGION = "sandbox"
@@ -17,10 +17,23 @@ ENDPOINTS = (
     ("image", "glance", "/image"),
     ("network", "neutron", "/network"),
 )
+BROUGHT = {"routers": "router", "floatingips": "router"}  # Neutron's collections, and the extension that brings each
+CAN_LACK = {"compute", "volume", "image", "network", *BROUGHT.values()}
 GLANCE_VERSIONS = ("v2.15", "v2.9", "v2.8", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
 
 
-def catalogue(root: str, project_id: str) -> list[dict[str, Any]]:
+def lacks(state: State, name: str | None) -> bool:
+    """Whether the cloud does without a service, which no catalogue names then, or without an extension of Neutron."""
+    return name in state.table("lack")
+
+
+def require_offered(state: State, request: Request) -> None:
+    """Raises Fault 404 where the path is one that a lacking extension would bring."""
+    if request.service == "network" and lacks(state, BROUGHT.get("".join(request.parts[2:3]))):
+        raise Fault(404, "The resource could not be found.")
+
+
+def catalogue(state: State, root: str, project_id: str) -> list[dict[str, Any]]:
     """The service catalogue of a token, its addresses below `root` (such as "http://127.0.0.1:5000")."""
     return [
         {
@@ -39,6 +52,7 @@ def catalogue(root: str, project_id: str) -> list[dict[str, Any]]:
             ],
         }
         for type, name, path in ENDPOINTS
+        if not lacks(state, path.split("/")[1])
     ]
 
 

@@ -212,7 +212,7 @@ def _token_view(state: State, request: Request, record: Object) -> dict[str, Any
         view |= {
             "project": {"id": project["id"], "name": project["name"], "domain": DOMAIN},
             "roles": [{"id": ids[name], "name": name} for name in record["roles"]],
-            "catalog": catalogue(request.root, project["id"]),
+            "catalog": catalogue(state, request.root, project["id"]),
         }
     if "trust_id" in record:
         trust = state.table("trust").get(record["trust_id"])
@@ -266,7 +266,7 @@ def _subject(state: State, request: Request) -> Object:
 @route("GET", "/identity/v3/auth/catalog")
 def show_catalogue(state: State, request: Request) -> Answer:
     """The catalogue of the caller's token."""
-    return Answer(200, {"catalog": catalogue(request.root, request.project_id), "links": {}})
+    return Answer(200, {"catalog": catalogue(state, request.root, request.project_id), "links": {}})
 
 
 @route("GET", "/identity/v3/auth/projects")
