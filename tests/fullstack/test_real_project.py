@@ -34,7 +34,7 @@ class Project:
         self.checkpoint = place.protect("project")
 
     def _build(self) -> None:
-        builder = Builder(self.cloud, self.app, self.place.prefix, ground(self.cloud, zone=_zone(self.place)))
+        builder = Builder(self.cloud, self.app, self.place.prefix, ground(self.cloud, zone=self.place.quick_zone()))
         builder.groups()
         builder.networks()
         builder.port(
@@ -59,12 +59,6 @@ class Project:
         mapping = mapping_of(self.place.restore(self.checkpoint, *words))
         kept = {role: thing for role, thing in self.app.things.items() if thing.kind.get(self.cloud, thing.id)}
         return self.place.know(Application({**kept, **self.app.became(mapping).things})), mapping
-
-
-def _zone(place: Place) -> str:
-    """The zone whose servers are no real guests, where there is one."""
-    zones = place.cloud.get("compute", "/os-availability-zone")["availabilityZoneInfo"]
-    return "fake" if any(zone["zoneName"] == "fake" for zone in zones) else ""
 
 
 def differences(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 import pytest
 from builder import Builder
+from disk_bytes import sha256_of_disk
 from place import Place, inventory
 
 from karbor.cloud.blockstorage import BACKUP, VOLUME
@@ -30,16 +30,6 @@ def is_increment(place: Place, app: Application) -> bool:
     """Whether the newest backup of the volume is an increment."""
     newest = max(BACKUP.siblings(place.cloud, volume_id=app["disk"]), key=lambda backup: str(backup["created_at"]))
     return bool(newest["is_incremental"])
-
-
-def sha256_of_disk(data: bytes, gib: int) -> str:
-    """The hash of a disk of this size that begins with `data`; the rest was never written to."""
-    seen = hashlib.sha256(data)
-    zeros, left = bytes(1 << 20), (gib << 30) - len(data)
-    while left:
-        seen.update(zeros[:left])
-        left -= min(left, len(zeros))
-    return seen.hexdigest()
 
 
 def test_a_volume_comes_back_from_an_increment_and_after_it_has_grown(place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from karbor import main
 from karbor.cli import results, running
 from karbor.cli.choices import Choices
 from karbor.cli.workplace import Workplace
+from karbor.cloud.blockstorage import BACKUP, SNAPSHOT, VOLUME
 from karbor.cloud.networks import NETWORK
+from karbor.cloud.servers import SERVER
 from karbor.engine.scope import Settings
 from karbor.model.resource import Ref
 from karbor.plugins import registry
@@ -25,6 +28,8 @@ from karbor.testing.rig import Rig
 
 TEXT = read("docs/operations.md")
 (PROVIDER,) = blocks(TEXT, "ini")
+STUCK = [(kind, kind.freed_by) for kind in (VOLUME, SNAPSHOT, BACKUP)] + [(SERVER, {"build"})]
+"""In which states which kinds are an administrator's to free."""
 
 
 @pytest.fixture
@@ -89,6 +94,13 @@ def test_what_is_said_of_an_unfinished_operation(phase: str, tmp_path: Path) -> 
     shown = [row[0].strip('"') for row in rows(TEXT, "what you see") if row[0].startswith('"')]
     assert len(shown) == 3
     assert sum(words in said for words in shown) == 1
+
+
+def test_the_commands_that_messages_name_are_told() -> None:
+    named = {kind.way_out({"id": kind.name.upper(), "status": state}) for kind, states in STUCK for state in states}
+    commands = {command for said in named for command in re.findall("`(.*)`", said)}
+    assert commands
+    assert {command for command in commands if f"$ {command} " not in TEXT} == set()
 
 
 def test_a_claim_ends_when_it_says() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from karbor.cloud.kind import UNDER_WAY, Body, Object, Step
 from karbor.cloud.rest import RestKind
@@ -18,14 +18,30 @@ NOT_OURS = frozenset({"readonly", "attached_mode"})
 """What Cinder shows among a volume's metadata although it is set in other ways."""
 GIVEN_UP = frozenset({"available", "error", "error_deleting"})
 
+TRANSITIONAL = ("creating", "deleting", "error_deleting")
+
 
 class _Storage(RestKind):
     service = "volume"
     details = "/detail"
     ready_states = frozenset({"available"})
+    words: ClassVar[str]
+    """What the openstack command calls it."""
+    freed_by: ClassVar[Mapping[str, str]]
+    """For each state out of which no member brings an object, the state that an administrator gives it."""
+    ended_by_start: ClassVar[frozenset[str]] = frozenset()
+    """Those of these states that cinder-backup, which cleans up when it starts, puts an end to."""
 
     def undeletable(self, obj: Object) -> bool:
         return self.state(obj) in GIVEN_UP
+
+    def way_out(self, obj: Object) -> str:
+        state = self.state(obj)
+        if state not in self.freed_by:
+            return ""
+        first = "start the service cinder-backup where it is down; else " if state in self.ended_by_start else ""
+        command = f"openstack {self.words} set --state {self.freed_by[state]} {obj['id']}"
+        return f"{first}an administrator frees it with `{command}`"
 
 
 class Volume(_Storage):
@@ -35,6 +51,9 @@ class Volume(_Storage):
     path, singular, plural = "/volumes", "volume", "volumes"
     ready_states = frozenset({"available", "in-use"})
     failed_states = frozenset({"error", "error_restoring", "error_extending", "error_deleting", "error_managing"})
+    words = "volume"
+    freed_by: ClassVar = dict.fromkeys((*TRANSITIONAL, "restoring-backup", "backing-up", "extending"), "error")
+    ended_by_start = frozenset({"restoring-backup", "backing-up"})
 
     def owned(self, cloud: Cloud, obj: Object) -> bool:
         return bool(obj.get("os-vol-tenant-attr:tenant_id", cloud.project_id) == cloud.project_id)
@@ -133,6 +152,8 @@ class Snapshot(_Storage):
 
     name, type = "snapshot", "OS::Cinder::Snapshot"
     path, singular, plural = "/snapshots", "snapshot", "snapshots"
+    words = "volume snapshot"
+    freed_by: ClassVar = dict.fromkeys((*TRANSITIONAL, "backing-up"), "available")
 
     def create(self, cloud: Cloud, body: Body, tag: str) -> str:
         wanted = {**body, "metadata": {**(body.get("metadata") or {}), MARK: tag}}
@@ -157,6 +178,9 @@ class Backup(_Storage):
     name, type = "backup", "OS::Cinder::Backup"
     path, singular, plural = "/backups", "backup", "backups"
     failed_states = frozenset({"error", "error_deleting"})
+    words = "volume backup"
+    freed_by: ClassVar = {**dict.fromkeys(TRANSITIONAL, "error"), "restoring": "available"}
+    ended_by_start = frozenset({"creating", "restoring", "deleting"})
 
     def create(self, cloud: Cloud, body: Body, tag: str) -> str:
         return self.post(cloud, {**body, "metadata": {**(body.get("metadata") or {}), MARK: tag}})

@@ -36,7 +36,9 @@ TYPES = {"volume": "block-storage"}
 
 PAGE = 1000
 GET_TRIES = 4
-FIRST_PAUSE = 0.2
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 4.0
+RESTART_SECONDS = 30.0
+"""For so long a read is repeated that nobody answers: a service that is being restarted refuses connections."""
 PASSING = frozenset({429, 500, 502, 503, 504})
 TRANSFERS = 8
 
@@ -113,7 +115,10 @@ class Cloud:
     def get(
         self, service: str, path: str, *, params: Params | None = None, microversion: str | None = None
     ) -> dict[str, Any]:
-        """Read; repeated up to four times while the answer is Unclear. Raises CloudError."""
+        """Read; made up to four times while the answer is Unclear, and for half a minute while there is none.
+
+        Raises CloudError.
+        """
         return body_of(self, self.request("GET", service, path, params=params, microversion=microversion))
 
     def post(self, service: str, path: str, body: Any = None, **call: Unpack[CallOptions]) -> dict[str, Any]:
@@ -214,22 +219,24 @@ class Cloud:
     ) -> requests.Response:
         """One call with its answer as it came; raises CloudError for every answer that is not a success."""
         headers = {"Content-Type": content_type} if content_type else {}
-        pause = FIRST_PAUSE
-        for tries_left in reversed(range(GET_TRIES if method == "GET" else 1)):
+        tries_left, patience = (GET_TRIES, RESTART_SECONDS) if method == "GET" else (1, 0.0)
+        began, pause = clock.monotonic(), FIRST_PAUSE
+        while True:
+            tries_left -= 1
             try:
                 with self._calls:
                     response = self.send(
                         method, service, path, json=body, params=params, headers=headers, microversion=microversion
                     )
             except Unclear:
-                if not tries_left:
+                if tries_left <= 0 and clock.monotonic() - began >= patience:
                     raise
             else:
-                if response.status_code not in PASSING or not tries_left:
+                if response.status_code not in PASSING or tries_left <= 0:
                     break
                 pause = max(pause, retry_after(response))
             clock.sleep(pause)
-            pause *= 2
+            pause = min(2 * pause, LONGEST_PAUSE)
         if response.status_code >= 300:
             raise error_of(self, method, path, response)
         return response
@@ -274,12 +281,15 @@ class Cloud:
         """Ask the catalogue and the service's version document. Raises NotFound, Unclear."""
         try:
             data = self._config.get_session_client(TYPES.get(service, service)).get_endpoint_data()
-        except ksa.EndpointNotFound as error:
-            raise NotFound(f"cloud {self.name!r} offers no {service} service: {error}") from error
+        except ksa.EndpointNotFound:
+            data = None
         except ksa.ClientException as error:
             raise Unclear(f"the {service} service of cloud {self.name!r} does not say its versions: {error}") from error
         if data is None:
-            raise NotFound(f"cloud {self.name!r} offers no {service} service in region {self.region!r}")
+            raise NotFound(
+                f"cloud {self.name!r} offers no {service} service in region {self.region!r}; `openstack catalog list` "
+                "shows what it offers, and its entry in clouds.yaml which region is asked"
+            )
         url = str(data.url).rstrip("/")
         if service not in SPOKEN:
             return Endpoint(url, "")

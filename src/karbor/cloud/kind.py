@@ -111,6 +111,10 @@ class Kind:
         """Why it failed, in the service's own words; asks nothing."""
         return str(obj.get("fail_reason") or "the service gives no reason")
 
+    def way_out(self, obj: Object) -> str:
+        """What frees the object where its state lets no member change or remove it; empty in every other state."""
+        return ""
+
     def size(self, obj: Object) -> int:
         """Its size in GiB as far as waiting is concerned; 0 where size plays no part."""
         return int(obj.get("size") or 0)

@@ -24,6 +24,12 @@ ANYWHERE = (None, "0.0.0.0/0", "::/0")
 class _Tagged(RestKind):
     service = "network"
     quota: ClassVar[str]
+    extension: ClassVar[str] = ""
+    """The extension of Neutron that brings them; empty for what every Neutron has."""
+
+    def offered(self, cloud: Cloud) -> bool:
+        """Whether this cloud has such things at all."""
+        return not self.extension or self.extension in cloud.extensions()
 
     def create(self, cloud: Cloud, body: Body, tag: str) -> str:
         return self.post(cloud, {**body, "description": tag})
@@ -33,6 +39,9 @@ class _Tagged(RestKind):
 
     def list(self, cloud: Cloud) -> Iterator[Object]:
         return self.matching(cloud, project_id=cloud.project_id)
+
+    def matching(self, cloud: Cloud, **filters: Any) -> Iterator[Object]:
+        return super().matching(cloud, **filters) if self.offered(cloud) else iter(())
 
     def settle(self, cloud: Cloud, id: str, body: Body, tag: str) -> None:
         self.put(cloud, id, description=body.get("description") or "")
@@ -100,6 +109,7 @@ class Router(_Tagged):
 
     name, type = "router", "OS::Neutron::Router"
     path, singular, plural, quota = "/routers", "router", "routers", "routers"
+    extension = "router"
 
     def add_interface(self, cloud: Cloud, *, id: str, port_id: str) -> None:
         """Plug in a port that was made for it."""
@@ -148,6 +158,7 @@ class FloatingIp(_Tagged):
 
     name, type = "floating_ip", "OS::Neutron::FloatingIP"
     path, singular, plural, quota = "/floatingips", "floatingip", "floatingips", "floating_ips"
+    extension = "router"
 
     def associate(self, cloud: Cloud, *, id: str, port_id: str, fixed_ip_address: str | None = None) -> None:
         """Point it to a port, which need not be bound yet; to the port's first address unless another is named."""

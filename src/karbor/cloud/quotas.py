@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from karbor.model.errors import Gone, Refused
+from karbor.model.errors import Gone, NotFound, Refused
 
 if TYPE_CHECKING:
     from karbor.cloud.connection import Cloud
@@ -35,8 +36,15 @@ NETWORK_LIMITS = {
 
 
 def quota_left(cloud: Cloud) -> dict[str, int | None]:
-    """What is left of each quota; None where there is no limit or the cloud does not show it. Raises Unclear."""
-    return {**_left_of_volumes(cloud), **_left_of_servers(cloud), **_left_of_networks(cloud)}
+    """What is left of each quota; None where there is no limit or the cloud does not show it. Raises Unclear.
+
+    A service that the cloud does not offer has none.
+    """
+    found: dict[str, int | None] = {}
+    for left_of in (_left_of_volumes, _left_of_servers, _left_of_networks):
+        with suppress(NotFound):
+            found |= left_of(cloud)
+    return found
 
 
 def _left_of_volumes(cloud: Cloud) -> dict[str, int | None]:

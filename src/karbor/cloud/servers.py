@@ -67,6 +67,10 @@ class Server(RestKind):
         fault = obj.get("fault") or {}
         return str(fault.get("message") or super().reason(obj))
 
+    def way_out(self, obj: Object) -> str:
+        stuck = self.state(obj) == "build" or _task(obj)
+        return f"an administrator frees it with `openstack server set --state error {obj['id']}`" if stuck else ""
+
     def stop(self, cloud: Cloud, *, id: str) -> None:
         self._reach(cloud, id, "os-stop", "shutoff")
 

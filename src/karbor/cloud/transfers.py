@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from karbor import clock
 from karbor.cloud.answers import error_of
-from karbor.model.errors import Refused, Unclear
+from karbor.model.errors import NotNow, Refused, Unclear
 
 if TYPE_CHECKING:
     from karbor.cloud.connection import Cloud
@@ -42,7 +42,7 @@ def upload(cloud: Cloud, image_id: str, chunks: Iterator[bytes]) -> None:
     """PUT the bytes of a queued image, once.
 
     An error of `chunks` is raised as it is; it cuts the connection, and the service keeps nothing (the image is
-    `queued` again). Raises Refused or NotNow (not queued), OverQuota, Gone, Unclear.
+    `queued` again). Raises Refused (it has its bytes), NotNow (it is getting some), OverQuota, Gone, Unclear.
     """
     path = f"/images/{image_id}/file"
     source = _Source(chunks)
@@ -50,7 +50,9 @@ def upload(cloud: Cloud, image_id: str, chunks: Iterator[bytes]) -> None:
         # Looks at the token too: a login in the middle would send the rest of the chunks as if it were all.
         status = cloud.get("image", f"/images/{image_id}")["status"]
         if status != "queued":
-            raise Refused(f"image {image_id} of cloud {cloud.name!r} is {status}, not queued; it takes no bytes", 409)
+            # `saving` may be what is left of an upload that was cut a moment ago: it ends by itself.
+            error = NotNow if status == "saving" else Refused
+            raise error(f"image {image_id} of cloud {cloud.name!r} is {status}, not queued; it takes no bytes", 409)
         try:
             response = cloud.send(
                 "PUT",

@@ -6,7 +6,9 @@ from karbor.banks.archive import NoSuchCheckpoint
 from karbor.cloud.kind import KINDS
 from karbor.engine import effects
 from karbor.engine.run import Run
+from karbor.engine.scope import Scope
 from karbor.engine.undertaking import Undertaking
+from karbor.model.errors import Cancelled, KarborError
 from karbor.model.resource import ResourceGraph
 from karbor.store import checkpoints, operations
 
@@ -21,17 +23,16 @@ class Delete(Undertaking):
         graph = self._graph()
         self.start(graph)
         scope = self.scope(graph, self.facts() if len(graph) else {}, self.journal)
-        for entry in operations.left_behind(self.database, self.checkpoint_id):
-            effects.remove(scope, KINDS[entry["kind"]], entry["value"]["id"], cleaning=False)
+        left = self._sweep(scope)
         run = Run(scope)
         reasons = run.go()
         refs = list(graph.resources.values())
-        reason = "; ".join(f"{refs[node]}: {reason}" for node, reason in reasons.items())
-        if not reasons:
+        reason = "; ".join([*left, *(f"{refs[node]}: {reason}" for node, reason in reasons.items())])
+        if not reason:
             self.archive.remove(self.project_id, self.checkpoint_id)
             self._record("deleted")
             self.end("deleted")
-        elif set(reasons) <= run.deferred:
+        elif not left and set(reasons) <= run.deferred:
             self._record("deleting", reason)
             self.end("deleting", reason)
         else:
@@ -41,6 +42,18 @@ class Delete(Undertaking):
     def failed(self, reason: str) -> None:
         self._record("error-deleting", reason)
         super().failed(reason)
+
+    def _sweep(self, scope: Scope) -> list[str]:
+        """Remove what the protection could not; what does not go now either, with the reasons."""
+        left = []
+        for entry in operations.left_behind(self.database, self.checkpoint_id):
+            try:
+                effects.remove(scope, KINDS[entry["kind"]], entry["value"]["id"], cleaning=False)
+            except Cancelled:
+                raise
+            except KarborError as error:
+                left.append(str(error))
+        return left
 
     def _graph(self) -> ResourceGraph:
         """The good resources of the checkpoint, which are all that still has something in a service."""

@@ -46,11 +46,15 @@ class Patience:
             self._last = seen
             self._sign = clock.monotonic()
 
-    def pause(self, what: str) -> None:
-        """Wait a little; raises DeadlineExceeded when nothing has moved for too long, saying `what` was waited for."""
+    def pause(self, what: str, way_out: Callable[[], str] = lambda: "") -> None:
+        """Wait a little; raises DeadlineExceeded when nothing has moved for too long.
+
+        It says `what` was waited for and, where there is one, the `way_out()`.
+        """
         now = clock.monotonic()
         if now - self._sign > self._seconds:
-            raise DeadlineExceeded(f"{what}: no progress for {self._seconds:.0f} seconds")
+            said = (f"{what}: no progress for {self._seconds:.0f} seconds", way_out())
+            raise DeadlineExceeded("; ".join(filter(None, said)))
         self._scope.pause(min(_FIRST_PAUSE + (now - self._start) / 8, _LONGEST_PAUSE), cleaning=self._cleaning)
 
 
@@ -131,7 +135,7 @@ def wait(scope: Scope, kind: Kind, id: str, ready: Callable[[Object], bool], *, 
             seconds = scope.settings.wait + scope.settings.wait_per_gib * kind.size(found)
             patience = Patience(scope, seconds, cleaning=cleaning)
         patience.progress(found)
-        patience.pause(f"{kind.name} {id} stays in state {kind.state(found)!r}")
+        patience.pause(f"{kind.name} {id} stays in state {kind.state(found)!r}", partial(kind.way_out, found))
 
 
 def act(
@@ -167,7 +171,7 @@ def act(
         else:
             reason = "it does not end"
         patience.progress(moved())
-        patience.pause(f"{what}: {reason}")
+        patience.pause(f"{what}: {reason}", partial(_predicament_behind, scope, done))
 
 
 def remove(scope: Scope, kind: Kind, id: str, *, cleaning: bool) -> None:
@@ -202,7 +206,24 @@ def remove(scope: Scope, kind: Kind, id: str, *, cleaning: bool) -> None:
         try:
             patience.pause(f"{kind.name} {id} could not be removed: {reason}")
         except DeadlineExceeded as error:
-            raise KarborError(f"{error}; remove it by hand, then repeat the command") from error
+            way_out = _predicament(scope, kind, id) or "remove it by hand"
+            raise KarborError(f"{error}; {way_out}; then repeat the command") from error
+
+
+def _predicament(scope: Scope, kind: Kind, id: str) -> str:
+    """In which state an object is stuck, and what frees it; empty where it is not, or is gone, or does not show."""
+    with suppress(CloudError):
+        found = kind.get(scope.cloud, id)
+        if found is not None and (way_out := kind.way_out(found)):
+            return f"{kind.name} {id} stays in state {kind.state(found)!r}: {way_out}"
+    return ""
+
+
+def _predicament_behind(scope: Scope, done: Callable[[Cloud], bool | Step]) -> str:
+    """The same for the object that a change waits for, where `done` is a kind's look at one."""
+    kind = getattr(done.func, "__self__", None) if isinstance(done, partial) else None
+    id = done.keywords.get("id") if isinstance(done, partial) else None
+    return _predicament(scope, kind, id) if isinstance(kind, Kind) and id else ""
 
 
 def undo(scope: Scope, entry: Entry) -> None:

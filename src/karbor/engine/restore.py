@@ -123,9 +123,8 @@ class Restore(Undertaking):
 
     def _first(self, reasons: dict[int, str]) -> str:
         """The failure that began it: the first that is nobody else's consequence."""
-        refs = list(self.graph().resources.values())
         own = {node: reason for node, reason in reasons.items() if not reason.startswith(("not done", "stopped"))}
-        return "; ".join(f"{refs[node]}: {reason}" for node, reason in (own or reasons).items())
+        return "; ".join(_said(self.graph(), node, reason) for node, reason in (own or reasons).items())
 
 
 def _said(graph: ResourceGraph, node: int | None, reason: str) -> str:

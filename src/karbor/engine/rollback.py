@@ -52,7 +52,7 @@ class Rollback:
             reason = describe(error)
             resource = self._scope.graph.resources[self._steps.refs[step // HOOKS_OF_A_NODE]]
             LOG.info("what was done for %s could not be taken back: %s", resource, reason)
-            self.left.append(reason)
+            self.left.append(f"{resource}: {reason}")
             self._stuck.add(step)
         if step in self._stuck:
             self._stuck.update(self._steps.before[step])

@@ -159,10 +159,18 @@ class Run:
         """A resource's last hook has ended: nothing temporary stays, tags come off, a failed protect leaves nothing."""
         self._scope.log.flush()  # what has lost its tag or is gone could not be found again without its entry
         for entry in reversed(entries):
-            if entry.temporary or (not good and self._scope.verb == "protect"):
-                effects.undo(self._scope, entry)
-            elif good and entry.verb == "make" and entry.state == "ready":
+            if good and entry.verb == "make" and entry.state == "ready" and not entry.temporary:
                 self._untag(entry)
+        nothing_stays = not good and self._scope.verb == "protect"
+        left = []
+        for entry in reversed(entries):
+            try:
+                if entry.temporary or nothing_stays:
+                    effects.undo(self._scope, entry)
+            except KarborError as error:  # what one leaves behind is no reason to leave the others too
+                left.append(str(error))
+        if left:
+            raise KarborError("; ".join(left))
 
     def _untag(self, entry: Entry) -> None:
         kind, tag, id = KINDS[entry.kind], self._scope.tag(entry), entry.value["id"]

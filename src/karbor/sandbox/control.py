@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import cast
 
+from karbor.sandbox.discovery import CAN_LACK
 from karbor.sandbox.faults import Faults
 from karbor.sandbox.http import Answer, Fault, Request, route
 from karbor.sandbox.quotas import DEFAULT_QUOTAS
 from karbor.sandbox.state import State
 
-NOT_PROJECTS = ("timer", "count", "quota", "token", "assignment", "user", "role", "project", "service", "endpoint")
+NOT_PROJECTS = (
+    "lack", "timer", "count", "quota", "token", "assignment", "user", "role", "project", "service", "endpoint",
+)  # fmt: skip
 
 
 def _faults(request: Request) -> Faults:
@@ -73,6 +76,19 @@ def set_quotas(state: State, request: Request, project: str) -> Answer:
         own = state.table("quota").get(f"{known['id']}/{service}", {"limits": {}})["limits"]
         state.save("quota", {"id": f"{known['id']}/{service}", "limits": {**own, **limits}})
     return Answer(200, {service: state.quota(known["id"], service) for service in DEFAULT_QUOTAS})
+
+
+@route("PUT", "/sandbox/lacks", auth=False)
+def set_lacks(state: State, request: Request) -> Answer:
+    """{"lacks": ["volume", "router"]}: what the cloud does without (`discovery.lacks`) from the next login on."""
+    names = request.json().get("lacks")
+    if not isinstance(names, list) or not CAN_LACK.issuperset(map(str, names)):
+        raise Fault(400, f"lacks must be a list of what a cloud may do without, of {sorted(CAN_LACK)}")
+    for name in list(state.table("lack")):
+        state.drop("lack", name)
+    for name in names:
+        state.save("lack", {"id": name})
+    return Answer(200, {"lacks": names})
 
 
 @route("PUT", "/sandbox/delay", auth=False)

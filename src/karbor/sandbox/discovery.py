@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from karbor.sandbox.http import MICROVERSIONS, Answer, Request, route
+from karbor.sandbox.http import MICROVERSIONS, Answer, Fault, Request, route
 from karbor.sandbox.state import Object, State
 
 REGION = "sandbox"
@@ -19,7 +19,20 @@ ENDPOINTS = (
     ("image", "glance", "/image"),
     ("network", "neutron", "/network"),
 )
+BROUGHT = {"routers": "router", "floatingips": "router"}  # Neutron's collections, and the extension that brings each
+CAN_LACK = {"compute", "volume", "image", "network", *BROUGHT.values()}
 GLANCE_VERSIONS = ("v2.15", "v2.9", "v2.8", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
+
+
+def lacks(state: State, name: str | None) -> bool:
+    """Whether the cloud does without a service, which no catalogue names then, or without an extension of Neutron."""
+    return name in state.table("lack")
+
+
+def require_offered(state: State, request: Request) -> None:
+    """Raises Fault 404 where the path is one that a lacking extension would bring."""
+    if request.service == "network" and lacks(state, BROUGHT.get("".join(request.parts[2:3]))):
+        raise Fault(404, "The resource could not be found.")
 
 
 def built_in_services() -> list[Object]:
@@ -49,7 +62,9 @@ def built_in_endpoints(root: str) -> list[Object]:
 
 def catalogue(state: State, root: str, project_id: str) -> list[dict[str, Any]]:
     """The service catalogue of a token: what is built in, and what an admin entered."""
-    services = [*built_in_services(), *state.table("service").values()]
+    lacking = {type for type, _, path in ENDPOINTS if lacks(state, path.split("/")[1])}
+    offered = [one for one in built_in_services() if one["type"] not in lacking]
+    services = [*offered, *state.table("service").values()]
     endpoints = [one for one in (*built_in_endpoints(root), *state.table("endpoint").values()) if one["enabled"]]
     shown = ("id", "interface", "region", "region_id")
     return [

@@ -12,6 +12,7 @@ from typing import Any
 
 from cheroot import wsgi
 
+from karbor.sandbox.discovery import require_offered
 from karbor.sandbox.errors import phrase, render
 from karbor.sandbox.faults import Faults
 from karbor.sandbox.http import MICROVERSIONS, Answer, Fault, Request, Route, find_route
@@ -53,6 +54,7 @@ class Application:
 
     def _answer(self, request: Request) -> Answer:
         route, params = find_route(request.method, request.parts)
+        require_offered(self.state, request)
         if route.auth:
             with self.state.lock:
                 request.token = authenticate(self.state, request)

@@ -97,13 +97,19 @@ def hooks(database: sa.Engine, id: str) -> list[Row]:
 
 
 def left_behind(database: sa.Engine, checkpoint_id: str) -> list[Row]:
-    """Journal entries of temporary objects that the ended protection of a checkpoint could not remove."""
-    table = schema.journal
+    """Journal entries of what the ended protection of a checkpoint could not remove, the last made first.
+
+    That is everything temporary, and of a resource that could not be saved everything.
+    """
+    table, result = schema.journal, schema.results
     query = (
         sa.select(table)
         .join(_T, _T.c.id == table.c.operation_id)
+        .join(result, (result.c.operation_id == table.c.operation_id) & (result.c.node == table.c.node))
         .where(_T.c.checkpoint_id == checkpoint_id, _T.c.operation_type == "protect", _T.c.phase == "ended")
-        .where(table.c.verb == "make", table.c.temporary, table.c.state.in_(("made", "ready", "failed")))
+        .where(table.c.verb == "make", table.c.state.in_(("made", "ready", "failed")))
+        .where(table.c.temporary | (result.c.status == "error"))
+        .order_by(table.c.seq.desc())
     )
     with database.connect() as connection:
         return [dict(row) for row in connection.execute(query).mappings()]

@@ -65,6 +65,13 @@ def test_a_read_is_not_repeated_for_ever(start: Start) -> None:
     assert len(scripted.seen) == 4
 
 
+def test_a_read_outlasts_a_service_that_is_restarted(start: Start) -> None:
+    """Nobody answers for longer than the four tries of an answer that may pass take."""
+    cloud, scripted = start(replies(*[Reply(cut=True)] * 4, Reply(json={"server": {}})))
+    assert cloud.get("compute", "/servers/1") == {"server": {}}
+    assert len(scripted.seen) == 5
+
+
 @pytest.mark.parametrize("trouble", [Reply(503), Reply(500), Reply(429), Reply(504), Reply(cut=True)], ids=str)
 @pytest.mark.parametrize("verb", ["post", "put", "patch", "delete"])
 def test_a_change_is_never_repeated(start: Start, verb: str, trouble: Reply) -> None:

@@ -291,6 +291,14 @@ def test_no_valid_host_keeps_the_volumes_until_the_server_goes(cloud: Connection
     assert {one.id: one.status for one in cloud.block_storage.volumes()} == {kept.id: "available"}
 
 
+def test_an_image_for_another_machine_finds_no_host(cloud: Connection) -> None:
+    image = cloud.image.create_image(
+        name="odd", disk_format="raw", container_format="bare", data=b"x", hw_architecture="sparc"
+    )
+    server = show(cloud, boot(cloud, imageRef=image.id))
+    assert (server["status"], server["fault"]["message"]) == ("ERROR", "No valid host was found. ")
+
+
 def test_a_late_failure_frees_ports_and_volumes_by_itself(cloud: Connection, sandbox: Sandbox, net: Any) -> None:
     image = cloud.image.create_image(name="broken", disk_format="qcow2", container_format="bare", data=b"no qcow2")
     volume, port = make_volume(cloud), cloud.network.create_port(network_id=net.id)

@@ -151,8 +151,10 @@ def test_server_groups(cloud: Connection) -> None:
 def test_quotas_are_told_and_kept(cloud: Connection, admin: Connection) -> None:
     project = cloud.current_project_id
     assert refuse(cloud, "PUT", f"/os-quota-sets/{project}", {"quota_set": {"instances": 9}})[0] == 403
+    assert try_boot(cloud, min_count=2).status_code == 400, "this cloud makes one server a request"
     limits = {"instances": 1, "ram": 600, "key_pairs": 0, "server_groups": 0}
     assert call(admin, "PUT", f"/os-quota-sets/{project}", {"quota_set": limits}).status_code == 200
+    assert try_boot(cloud, min_count=2).status_code == 403, "counted before anything is made"
     boot(cloud)
     status, message = refuse(
         cloud,

@@ -158,6 +158,23 @@ def test_quotas(cloud: Connection, switches: Switches) -> None:
         assert switches.put("quotas/sandbox", nonsense).status_code == 400
 
 
+def test_a_cloud_can_do_without_a_service_or_an_extension(
+    connect: Callable[..., Connection], switches: Switches
+) -> None:
+    assert switches.put("lacks", {"lacks": ["volume", "router"]}).json() == {"lacks": ["volume", "router"]}
+    poor = connect()
+    offered = {service["type"] for service in poor.identity.get("/auth/catalog").json()["catalog"]}
+    assert offered == {"identity", "compute", "image", "network"}
+    assert poor.network.find_extension("router") is None
+    assert {poor.network.get(path).status_code for path in ("/routers", "/routers/x", "/floatingips")} == {404}
+    assert poor.network.get("/networks").status_code == 200
+    for nonsense in (["identity"], ["wheels"], "volume", [{}]):
+        assert switches.put("lacks", {"lacks": nonsense}).status_code == 400
+    assert switches.put("lacks", {"lacks": []}).status_code == 200
+    assert connect().block_storage.get("/volumes").status_code == 200
+    assert poor.network.get("/routers").status_code == 200
+
+
 def test_what_was_under_way_goes_on_after_a_restart(tmp_path: Path) -> None:
     import openstack.config
 

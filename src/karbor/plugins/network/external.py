@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from karbor.cloud.connection import Cloud
-from karbor.cloud.networks import NETWORK
+from karbor.cloud.networks import NETWORK, ROUTER
 from karbor.model.errors import Blocked
 
 EXTERNAL = "router:external"
+ELSEWHERE = "restore into a cloud that has, or only the parts that do without, with --resource"
 
 
 def external_network(id: str, name: str, cloud: Cloud) -> str:
@@ -17,11 +18,20 @@ def external_network(id: str, name: str, cloud: Cloud) -> str:
     same = NETWORK.get(cloud, id)
     if same and same.get(EXTERNAL):
         return id
-    all_external = cloud.pages("network", "/networks", "networks", params={EXTERNAL: True})
-    found = [str(each["id"]) for each in all_external if each.get(EXTERNAL) and name and each["name"] == name]
+    listed = cloud.pages("network", "/networks", "networks", params={EXTERNAL: True})
+    there = {str(each["id"]): each["name"] for each in listed if each.get(EXTERNAL)}
+    found = [each for each in there if name and there[each] == name]
     if len(found) == 1:
         return found[0]
     what = f"external network {name or id!r} ({id})"
     if found:
         raise Blocked(f"cloud {cloud.name!r} has more than one {what}: {', '.join(found)}; name one by its id")
-    raise Blocked(f"cloud {cloud.name!r} has no {what} for this project; name another one")
+    others = ", ".join(f"{there[each]} ({each})" for each in there)
+    way_out = f"name one of {others} with the option public_network_id" if there else f"it has none at all; {ELSEWHERE}"
+    raise Blocked(f"cloud {cloud.name!r} has no {what} for this project; {way_out}")
+
+
+def check_routers(cloud: Cloud) -> None:
+    """Raises Blocked where this cloud has no routers and floating IPs at all."""
+    if not ROUTER.offered(cloud):
+        raise Blocked(f"the network service of cloud {cloud.name!r} has no routers and no floating IPs; {ELSEWHERE}")

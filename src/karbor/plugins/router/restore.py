@@ -13,7 +13,7 @@ from karbor.model.errors import Refused
 from karbor.model.resource import Ref
 from karbor.plugins.base import Context, Operation
 from karbor.plugins.network.allowed import make_as_allowed
-from karbor.plugins.network.external import external_network
+from karbor.plugins.network.external import check_routers, external_network
 from karbor.plugins.network.tags import restore_tags
 from karbor.plugins.options import option
 from karbor.plugins.router.facts import (
@@ -79,6 +79,7 @@ class RestoreRouter(Operation):
             links = [link for link in links if link.is_new]
             routes = routes_through(facts.routes, new_cidrs)
         else:
+            check_routers(ctx.cloud)
             router = _make_router(ctx, facts)
             _note_left_out(ctx, facts, links)
             routes = facts.routes

@@ -10,7 +10,7 @@ from karbor.cloud.networks import FLOATING_IP, PORT, ROUTER
 from karbor.model.errors import KarborError
 from karbor.model.resource import Ref
 from karbor.plugins.base import Context
-from karbor.plugins.network.external import external_network
+from karbor.plugins.network.external import check_routers, external_network
 from karbor.plugins.network.tags import restore_tags
 from karbor.plugins.server.bodies import floating_ip_body
 from karbor.plugins.server.facts import Facts
@@ -18,7 +18,9 @@ from karbor.plugins.server.ports import RestoredPort
 
 
 def restore_floating_ips(ctx: Context, ports: list[RestoredPort]) -> None:
-    """Point each saved floating IP, or a new one in its place, to what its port became."""
+    """Point each saved floating IP, or a new one in its place, to what its port became. Raises Blocked."""
+    if ctx.saved.floating_ips:
+        check_routers(ctx.cloud)
     by_id = {port.saved["id"]: port for port in ports}
     for saved in ctx.saved.floating_ips:
         _restore(ctx, saved, by_id[saved["port_id"]])
@@ -26,7 +28,8 @@ def restore_floating_ips(ctx: Context, ports: list[RestoredPort]) -> None:
 
 def _restore(ctx: Context, saved: Facts, port: RestoredPort) -> None:
     label, ref = f"floating IP {saved['address']}", Ref(FLOATING_IP.type, saved["id"])
-    look = partial(external_network, saved["network_id"], saved["network_name"])
+    asked = ctx.options.public_network_id
+    look = partial(external_network, *((asked, "") if asked else (saved["network_id"], saved["network_name"])))
     external = ctx.choose(f"external network {saved['network_id']}", look)
     if port.place.other and not ctx.choose(
         f"way from {port.place.network} to {external}", partial(has_way, port.place.network, port.place.own, external)
@@ -34,7 +37,8 @@ def _restore(ctx: Context, saved: Facts, port: RestoredPort) -> None:
         ctx.note(label, "cannot", "no router leads from the network that was asked for to its external network")
         return
     used_port = port.id if port.id == port.saved["id"] else None
-    used = ctx.surroundings != "new" and ctx.choose(label, partial(is_waiting, saved, used_port))
+    usable = ctx.surroundings != "new" and external == saved["network_id"]
+    used = usable and ctx.choose(label, partial(is_waiting, saved, used_port))
     if used:
         id = saved["id"]
         ctx.use(FLOATING_IP, ref, id)

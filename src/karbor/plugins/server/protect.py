@@ -12,7 +12,7 @@ from typing import Any
 from karbor.cloud.blockstorage import VOLUME
 from karbor.cloud.connection import Cloud
 from karbor.cloud.kind import Object
-from karbor.cloud.networks import NETWORK
+from karbor.cloud.networks import FLOATING_IP, NETWORK
 from karbor.cloud.servers import SERVER
 from karbor.model.errors import Gone, Invalid
 from karbor.plugins.base import Context, Operation
@@ -158,7 +158,7 @@ def read_networks(cloud: Cloud, ports: list[Facts]) -> Iterable[Facts]:
 def read_floating_ips(cloud: Cloud, ports: list[Facts]) -> Iterable[Facts]:
     """The floating IPs that point to the ports."""
     ids: list[Any] = [port["id"] for port in ports]
-    if not ids:
+    if not ids or not FLOATING_IP.offered(cloud):
         return
     for floating_ip in cloud.pages("network", "/floatingips", "floatingips", params={"port_id": ids}):
         if floating_ip["port_id"] in ids:

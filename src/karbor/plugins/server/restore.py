@@ -33,6 +33,11 @@ class RestoreOptions:
     restore_flavor_id: str | None = option(
         None, title="Flavor", description="Id of the flavor to use; without it, the saved flavor"
     )
+    public_network_id: str | None = option(
+        None,
+        title="External network",
+        description="Id of the external network that its floating IPs are of; without it, the saved network",
+    )
 
 
 AS_SAVED = (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from karbor.cloud.blockstorage import BACKUP, VOLUME, VOLUME_TYPE
 from karbor.cloud.connection import Cloud
-from karbor.model.errors import Blocked, Failed, Gone
+from karbor.model.errors import Blocked, CloudError, DeadlineExceeded, Failed, Gone
 from karbor.plugins.base import Context, Operation
 from karbor.plugins.options import option
 from karbor.plugins.volume.facts import RESTORABLE, VolumeFacts
@@ -89,9 +90,20 @@ def _filled(ctx: Context, body: dict[str, Any]) -> str:
         except (Failed, Gone) as error:
             ctx.remove(VOLUME, volume)
             failure = error
+        except DeadlineExceeded as error:
+            raise DeadlineExceeded("; ".join(filter(None, (str(error), _stuck(ctx, backup_id))))) from error
         else:
             return volume
     raise failure
+
+
+def _stuck(ctx: Context, backup_id: str) -> str:
+    """What frees the backup, which a restore that never ended holds; empty where nothing does."""
+    with suppress(CloudError):
+        backup = ctx.cloud.read(BACKUP, backup_id)
+        if backup and (way_out := BACKUP.way_out(backup)):
+            return f"backup {backup_id} stays in state {backup['status']!r}: {way_out}"
+    return ""
 
 
 def _backup_size(cloud: Cloud, *, id: str) -> int:

@@ -10,6 +10,7 @@ from karbor.sandbox.image.rules import is_broken
 from karbor.sandbox.state import Object, State, job
 
 HOSTS = tuple(f"sandbox-{number}" for number in range(1, 9))
+MACHINE = "x86_64"
 NO_HOST = "No valid host was found. "
 POLL_SECONDS = 0.05  # between looks at volumes that are being made
 MOST_POLLS = 1200
@@ -48,7 +49,10 @@ def schedule(state: State, id: str, error: bool = False) -> None:
 
 
 def _find_host(state: State, server: Object) -> str | None:
-    """The emptiest host that the server's group allows."""
+    """The emptiest host that the server's group allows; none has another machine than the image may be for."""
+    image = state.table("image").get(server["image_id"] or "")
+    if image and image["properties"].get("hw_architecture", MACHINE) != MACHINE:
+        return None
     group = state.table("server_group").get(server["group_id"] or "")
     others = [one["host"] for one in members_of(state, group["id"]) if one["host"]] if group else []
     load = {host: others.count(host) for host in HOSTS}

@@ -12,7 +12,7 @@ from karbor.sandbox.compute import disks, nics
 from karbor.sandbox.compute.flavors import find_flavor
 from karbor.sandbox.compute.keypairs import find_keypair
 from karbor.sandbox.compute.metadata import check_metadata
-from karbor.sandbox.compute.rules import ZONE, body_of, boolean, check_quota, check_text, invalid
+from karbor.sandbox.compute.rules import ZONE, body_of, boolean, check_quota, check_text, invalid, number
 from karbor.sandbox.compute.server_groups import find_group
 from karbor.sandbox.compute.tags import check_tags
 from karbor.sandbox.http import Fault, Request
@@ -60,7 +60,7 @@ def new_server(state: State, request: Request) -> tuple[Object, str]:
         raise invalid("server", sorted(body), "'networks' is a required property")
     planned_nics = nics.plan_nics(state, request, body.get("networks"))
     groups = nics.find_groups(state, request, body.get("security_groups"))
-    check_quota(state, request.project_id, instances=1, cores=flavor["vcpus"], ram=flavor["ram"])
+    _check_number(state, request, body, flavor)
     nics.check_port_quota(state, request.project_id, planned_nics)
     limit = state.quota(request.project_id, "compute")["metadata_items"]
     if 0 <= limit < len(facts["metadata"]):
@@ -98,6 +98,15 @@ def new_server(state: State, request: Request) -> tuple[Object, str]:
     return server, str(body.get("adminPass") or secrets.token_urlsafe(9))
 
 
+def _check_number(state: State, request: Request, body: dict[str, Any], flavor: Object) -> None:
+    """Raises Fault 403 for more servers than the project may have, 400 for more than one."""
+    count = max(number(key, body.get(key, 1)) for key in ("min_count", "max_count"))
+    least = number("min_count", body.get("min_count", 1))
+    check_quota(state, request.project_id, instances=least, cores=least * flavor["vcpus"], ram=least * flavor["ram"])
+    if count != 1:
+        raise invalid("max_count", count, "this cloud makes one server a request")
+
+
 def _texts(body: dict[str, Any]) -> Object:
     """What the server is told about itself."""
     name = check_name(body.get("name"))
@@ -108,9 +117,6 @@ def _texts(body: dict[str, Any]) -> Object:
     disk_config = body.get("OS-DCF:diskConfig", "MANUAL")
     if disk_config not in ("AUTO", "MANUAL"):
         raise invalid("OS-DCF:diskConfig", disk_config, f"{disk_config!r} is not one of ['AUTO', 'MANUAL']")
-    for key in ("min_count", "max_count"):
-        if str(body.get(key, 1)) != "1":
-            raise invalid(key, body[key], "this cloud makes one server a request")
     certificates = body.get("trusted_image_certificates")
     if certificates is not None and not (
         isinstance(certificates, list) and all(isinstance(one, str) for one in certificates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from karbor.sandbox.discovery import lacks
 from karbor.sandbox.http import Answer, Fault, Request, route
 from karbor.sandbox.network.attributes import forbidden
 from karbor.sandbox.network.collection import ROOT
@@ -63,13 +64,13 @@ def _extension(alias: str) -> dict[str, Any]:
 @route("GET", f"{ROOT}/extensions")
 def list_extensions(state: State, request: Request) -> Answer:
     """What this Neutron can do beyond its core."""
-    return Answer(200, {"extensions": [_extension(alias) for alias in EXTENSIONS]})
+    return Answer(200, {"extensions": [_extension(alias) for alias in EXTENSIONS if not lacks(state, alias)]})
 
 
 @route("GET", f"{ROOT}/extensions/{{alias}}")
 def show_extension(state: State, request: Request, alias: str) -> Answer:
     """Whether this Neutron can do one thing."""
-    if alias not in EXTENSIONS:
+    if alias not in EXTENSIONS or lacks(state, alias):
         raise Fault(404, f"Extension with alias {alias} does not exist", "HTTPNotFound")
     return Answer(200, {"extension": _extension(alias)})
 
