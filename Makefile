@@ -30,11 +30,11 @@ lint: venv
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/contract tests/scenario tests/kill
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/contract --ignore tests/contract/api tests/scenario tests/kill
 
-# The REST API: each route over HTTP, and the command lines that existing users have
+# The service: each route over HTTP, its processes, and the command lines that existing users have
 test-api: venv venv-clients
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/contract/api tests/clients
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/contract/api tests/service tests/clients
 
 test-kill: venv
 	KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/kill

@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HEAT = re.compile(r"(?<![a-z])heat(?!(ed|er|ing|s)?[a-z])|heat_?(client|api|engine|stack)|orchestration", re.IGNORECASE)
 SAID = {
+    ".ci/run": ("without Heat", "LAB_HEAT=0"),
     "README.md": ("there is no Heat: each resource kind",),
     "ARCHITECTURE.md": ("There is no message bus, no Heat, no workflow engine",),
     "benchmarks/restore_vs_heat.py": ("has Heat make the same resources", "benchmarks/restore_vs_heat.py"),

@@ -8,7 +8,7 @@ from karbor.engine import effects
 from karbor.engine.run import Run
 from karbor.engine.scope import Scope
 from karbor.engine.undertaking import Undertaking
-from karbor.model.errors import Cancelled, KarborError
+from karbor.model.errors import Cancelled, KarborError, Unauthorized
 from karbor.model.resource import ResourceGraph
 from karbor.store import checkpoints, operations
 
@@ -49,7 +49,7 @@ class Delete(Undertaking):
         for entry in operations.left_behind(self.database, self.checkpoint_id):
             try:
                 effects.remove(scope, KINDS[entry["kind"]], entry["value"]["id"], cleaning=False)
-            except Cancelled:
+            except (Cancelled, Unauthorized):
                 raise
             except KarborError as error:
                 left.append(str(error))

@@ -14,7 +14,7 @@ from karbor.engine.outline import overrides
 from karbor.engine.scope import Scope
 from karbor.engine.steps import BEGIN, COMPLETE, FINISH, HOOKS_OF_A_NODE, MAIN, SETTLE
 from karbor.engine.walk import Job, Walk
-from karbor.model.errors import Cancelled, Deferred, KarborError
+from karbor.model.errors import Cancelled, Deferred, KarborError, Unauthorized
 from karbor.plugins.base import HOOKS
 from karbor.store.journal import Entry
 
@@ -102,6 +102,8 @@ class Run:
             self._record_failure(step, node, hook, error, started)
         elif started is not None:
             self._scope.log.put_hook(node, hook, "done", started_at=started)
+        if hook == MAIN and (self._scope.log.hook(node, MAIN) or {}).get("state") == "done":
+            self._why_not.pop(step, None)  # a failure below came too late for it: whoever refers to it has it
         if step in self._why_not:
             for later in self._steps.after[step]:
                 self._why_not.setdefault(later, self._why_not[step])
@@ -167,6 +169,8 @@ class Run:
             try:
                 if entry.temporary or nothing_stays:
                     effects.undo(self._scope, entry)
+            except Unauthorized:  # nothing more can be done with this credential
+                raise
             except KarborError as error:  # what one leaves behind is no reason to leave the others too
                 left.append(str(error))
         if left:
