@@ -122,7 +122,11 @@ CLOSED = {
     "no such project": (r"project_name: [\w-]+", "project_name: x", "was refused; check user, password and project"),
     "nobody answers": (r"auth_url: \S+", "auth_url: http://127.0.0.1:1/v3", "got no answer"),
     "no such host": (r"auth_url: \S+", "auth_url: http://keystone.invalid:5000/v3", "got no answer"),
-    "no Keystone there": (r"auth_url: (\S+)/identity/v3", r"auth_url: \1/nothing/v3", "is not possible; check its auth URL"),
+    "no Keystone there": (
+        r"auth_url: (\S+)/identity/v3",
+        r"auth_url: \1/nothing/v3",
+        "is not possible; check its auth URL",
+    ),
 }
 
 

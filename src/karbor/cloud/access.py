@@ -75,7 +75,9 @@ def access_of(name: str, session: Session, auth: BaseIdentityPlugin, proof: str)
     except (ksa.ConnectionError, ksa.HttpServerError) as error:
         raise Unclear(f"logging in to cloud {name!r} got no answer: {error}") from error
     except (ConfigException, ksa.ClientException) as error:
-        raise Invalid(f"logging in to cloud {name!r} is not possible; check its auth URL, and {proof}: {error}") from error
+        raise Invalid(
+            f"logging in to cloud {name!r} is not possible; check its auth URL, and {proof}: {error}"
+        ) from error
     if not access.project_id:
         raise Invalid(f"cloud {name!r} is not scoped to a project; add project_name to {proof}")
     return access

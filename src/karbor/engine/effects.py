@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,10 +26,22 @@ from karbor.model.errors import (
 )
 from karbor.store.journal import Entry
 
-_FIRST_PAUSE = 0.01
-_LONGEST_PAUSE = 5.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 2.0**-7, 4.0
+_COSTLIEST_PAUSE = 1.0
+"""The longest pause that is made only because the looks take long."""
 _SETTLING = 10.0
 """Seconds that a change may need to show before it is asked for once more."""
+
+
+def pause_before(now: float, age: float, looked: float) -> float:
+    """Seconds until the next look of a wait of this `age`, whose last look took `looked`; the clock shows `now`.
+
+    Looks are a power of two seconds apart and fall on multiples of it, so that all who wait look at the same moments
+    and share their requests. A slow answer comes from a busy service, which is asked less often.
+    """
+    wanted = max(age / 32, min(4 * looked, _COSTLIEST_PAUSE))
+    between = 2.0 ** math.floor(math.log2(min(max(wanted, _SHORTEST_PAUSE), _LONGEST_PAUSE)))
+    return between - now % between
 
 
 class Patience:
@@ -38,7 +51,7 @@ class Patience:
         self._scope = scope
         self._seconds = seconds
         self._cleaning = cleaning
-        self._start = self._sign = clock.monotonic()
+        self._start = self._sign = self._woke = clock.monotonic()
         self._last: Any = None
 
     def progress(self, seen: Any) -> None:
@@ -55,7 +68,8 @@ class Patience:
         if now - self._sign > self._seconds:
             said = (f"{what}: no progress for {self._seconds:.0f} seconds", way_out())
             raise DeadlineExceeded("; ".join(filter(None, said)))
-        self._scope.pause(min(_FIRST_PAUSE + (now - self._start) / 8, _LONGEST_PAUSE), cleaning=self._cleaning)
+        self._scope.pause(pause_before(now, now - self._start, now - self._woke), cleaning=self._cleaning)
+        self._woke = clock.monotonic()
 
 
 def create(scope: Scope, kind: Kind, entry: Entry, *, fresh: bool) -> Entry:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ground import NOBODY, Ground, new_tag, outcome, refused
+from ground import NOBODY, Ground, new_tag, refused
 
 from karbor.cloud.networks import SECURITY_GROUP, SECURITY_GROUP_RULE
-from karbor.model.errors import Gone, Refused
+from karbor.model.errors import Gone, Refused, Unclear
 from karbor.plugins.security_group.facts import lets_everything_out
 from karbor.plugins.security_group.restore import default_group
 
@@ -28,8 +28,8 @@ def test_the_default_group_is_the_projects_own(ground: Ground) -> None:
         ground.ask(SECURITY_GROUP, {"name": "default"})
     with refused(409):
         SECURITY_GROUP.put(ground.cloud, default, name="renamed")
-    answer = outcome(lambda: SECURITY_GROUP.delete(ground.cloud, default))
-    assert answer.status == 409
+    with refused(409):
+        SECURITY_GROUP.delete(ground.cloud, default)
 
 
 def test_the_same_rule_is_taken_for_the_one_asked_for(ground: Ground) -> None:
@@ -85,6 +85,6 @@ def test_rules_that_are_refused(ground: Ground) -> None:
     with refused(400):
         ground.ask(SECURITY_GROUP_RULE, {**body, "remote_group_id": group, "remote_ip_prefix": "10.0.0.0/8"})
     rule = ground.create(SECURITY_GROUP_RULE, {**body, "description": "words"})
-    unchangeable = outcome(lambda: SECURITY_GROUP_RULE.put(cloud, rule, description="other words"))
-    assert unchangeable.meaning is not None, "so no tag in a rule's description could be taken off again"
+    with refused(500, Unclear):  # Neutron has no such call, and stumbles over it
+        SECURITY_GROUP_RULE.put(cloud, rule, description="other words")
     assert ground.now(SECURITY_GROUP_RULE, rule)["description"] == "words"

@@ -10,8 +10,8 @@ from ground import Ground, new_tag, outcome, refused
 from karbor.cloud.blockstorage import SNAPSHOT, VOLUME
 from karbor.cloud.connection import Cloud
 from karbor.cloud.images import IMAGE
-from karbor.cloud.kind import Kind
 from karbor.cloud.networks import FLOATING_IP, NETWORK, PORT, ROUTER, SECURITY_GROUP, SUBNET
+from karbor.cloud.rest import RestKind
 from karbor.cloud.servers import KEYPAIR, SERVER, SERVER_GROUP
 from karbor.model.errors import Gone
 
@@ -20,12 +20,12 @@ BODY = {"name": "tested", "disk_format": "raw", "container_format": "bare"}
 
 
 @pytest.fixture(scope="module")
-def ours(shared: Ground) -> list[tuple[Kind, str]]:
+def ours(shared: Ground) -> dict[RestKind, str]:
     """One of each kind."""
     network, subnet = shared.network()
     volume = shared.volume()
-    shared.create(SNAPSHOT, {"volume_id": volume})
-    bodies: list[tuple[Kind, dict[str, Any]]] = [
+    bodies: list[tuple[RestKind, dict[str, Any]]] = [
+        (SNAPSHOT, {"volume_id": volume}),
         (IMAGE, {**BODY, "visibility": "private"}),
         (PORT, {"network_id": network}),
         (ROUTER, {"name": "tested"}),
@@ -35,37 +35,32 @@ def ours(shared: Ground) -> list[tuple[Kind, str]]:
         (SERVER_GROUP, {"name": "tested", "policy": "affinity"}),
         (SERVER, shared.server_body()),
     ]
-    for kind, body in bodies:
-        shared.create(kind, body)
-    assert (NETWORK, network) in shared.made
-    assert (SUBNET, subnet) in shared.made
-    return shared.made
+    made = {kind: shared.create(kind, body) for kind, body in bodies}
+    return {NETWORK: network, SUBNET: subnet, VOLUME: volume, **made}
 
 
-def test_what_is_another_projects_is_not_there(ground: Ground, ours: list[tuple[Kind, str]], other: Cloud) -> None:
+def test_what_is_another_projects_is_not_there(ground: Ground, ours: dict[RestKind, str], other: Cloud) -> None:
     assert other.project_id != ground.cloud.project_id
-    for kind, id in ours:
+    for kind, id in ours.items():
         assert kind.get(other, id) is None, kind.name
-        assert id not in {obj["id"] for obj in kind.list(other)}, kind.name
+        assert id not in str(list(other.pages(kind.service, kind.path, kind.plural))), kind.name
         kind.delete(other, id)
         assert kind.get(ground.cloud, id) is not None, f"deleting another project's {kind.name} is a 404"
 
 
-def test_what_is_another_projects_cannot_be_changed(ours: list[tuple[Kind, str]], other: Cloud) -> None:
-    had = {kind.name: id for kind, id in ours}
+def test_what_is_another_projects_cannot_be_changed(ours: dict[RestKind, str], other: Cloud) -> None:
     with refused(404, Gone):
-        VOLUME.extend(other, id=had["volume"], size=2)
+        VOLUME.extend(other, id=ours[VOLUME], size=2)
     with refused(404, Gone):
-        SERVER.action(other, had["server"], "os-stop")
+        SERVER.action(other, ours[SERVER], "os-stop")
     with refused(404, Gone):
-        PORT.update(other, id=had["port"], name="theirs")
+        PORT.update(other, id=ours[PORT], name="theirs")
     with refused(404, Gone):
-        IMAGE.update(other, id=had["image"], changes={"name": "theirs"})
+        IMAGE.update(other, id=ours[IMAGE], changes={"name": "theirs"})
 
 
-def test_an_image_id_is_taken_for_everybody(ours: list[tuple[Kind, str]], other: Cloud) -> None:
-    had = {kind.name: id for kind, id in ours}
-    answer = outcome(lambda: other.post("image", "/images", {**BODY, "id": had["image"]}))
+def test_an_image_id_is_taken_for_everybody(ours: dict[RestKind, str], other: Cloud) -> None:
+    answer = outcome(lambda: other.post("image", "/images", {**BODY, "id": ours[IMAGE]}))
     assert answer.status == 409
 
 
@@ -77,7 +72,7 @@ def test_a_community_image_is_seen_by_all_and_owned_by_one(ground: Ground, other
     assert IMAGE.find(other, BODY, "karbor-" + image.replace("-", ""), None) == [image]
     with refused(403):
         IMAGE.delete(other, image)
-    assert image not in {obj["id"] for obj in IMAGE.list(other)}
+    assert image not in {obj["id"] for obj in other.pages("image", "/images", "images")}
 
 
 def test_a_shared_image_has_members_who_see_it(ground: Ground, other: Cloud) -> None:

@@ -172,9 +172,10 @@ def disk_body(saved: ServerFacts, name: str) -> Body:
     return image_body(ImageFacts(**saved.disk["image"]), f"{name}-disk"[:MAX_LENGTH])
 
 
-def floating_ip_body(floating_ip: Facts, network: str) -> Body:
-    """A floating IP in this network; its address is the service's to choose."""
-    return {"floating_network_id": network, "description": floating_ip["description"]}
+def floating_ip_body(floating_ip: Facts, network: str, port: str | None) -> Body:
+    """A floating IP in this network, its address the service's to choose; it leads to `port`, if that is as it was."""
+    leads_to = {"port_id": port, "fixed_ip_address": floating_ip["fixed_ip"]} if port else {}
+    return {"floating_network_id": network, "description": floating_ip["description"], **leads_to}
 
 
 def _given(**attributes: Any) -> Body:

@@ -45,7 +45,7 @@ def _restore(ctx: Context, saved: Facts, port: RestoredPort) -> None:
         ctx.note(label, "same", "it still exists and is used")
     else:
         ctx.note(label, "mapped", "it is gone or in use; a member cannot choose the address of a new one")
-        id = ctx.make(FLOATING_IP, ref, floating_ip_body(saved, external))
+        id = ctx.make(FLOATING_IP, ref, floating_ip_body(saved, external, port.id if port.kept else None))
         restore_tags(ctx, FLOATING_IP, saved["id"], id, saved["tags"])
 
     def associated(cloud: Cloud) -> bool | Step:
