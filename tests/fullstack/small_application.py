@@ -11,7 +11,7 @@ from place import Place
 
 from karbor.cloud.blockstorage import VOLUME
 from karbor.cloud.images import IMAGE
-from karbor.cloud.networks import NETWORK, ROUTER, ROUTER_INTERFACE, SUBNET
+from karbor.cloud.networks import FLOATING_IP, NETWORK, ROUTER, ROUTER_INTERFACE, SUBNET
 from karbor.cloud.servers import SERVER
 from karbor.demo import disks, waits
 from karbor.demo.application import Application, ground
@@ -31,6 +31,7 @@ class SmallApplication:
         self.app = place.application()
         data = os.urandom(SIZE)
         self._build(data)
+        self._settle(self.app)
         self.before = describe(self.cloud, self.app)
         self.sha256 = {"root": sha256_of_disk(data), "data": sha256_of_disk(b"")}
 
@@ -49,6 +50,7 @@ class SmallApplication:
     def differences(self, restore: Any) -> list[Row]:
         """Where what a restore made of it is not as it was."""
         mapping = mapping_of(restore)
+        self._settle(self.app.became(mapping))
         rows = compare(self.before, describe(self.cloud, self.app.became(mapping)), mapping)
         return [row for row in rows if row.outcome == DIFFERENT]
 
@@ -56,6 +58,14 @@ class SmallApplication:
         """The hash of every volume that a restore made, by role."""
         again = self.app.became(mapping_of(restore))
         return {role: disks.volume_sha256(self.cloud, id) for role, id in again.of(VOLUME).items()}
+
+    def _settle(self, app: Application) -> None:
+        """Wait for what the agent of the routers does in its own time."""
+
+        def is_active() -> bool:
+            return FLOATING_IP.state(FLOATING_IP.seen(self.cloud, app["address"])) == "active"
+
+        waits.until(f"floating IP {app['address']} is active", is_active)
 
     def _build(self, data: bytes) -> None:
         builder = Builder(self.cloud, self.app, self.place.prefix, ground(self.cloud, zone=self.place.quick_zone()))

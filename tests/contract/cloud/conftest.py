@@ -9,10 +9,9 @@ import json
 import os
 import urllib.request
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import pytest
-from ground import Ground, inventory
+from ground import Ground, Place, inventory
 
 from karbor.cloud.connection import Cloud
 from karbor.sandbox import Sandbox
@@ -24,14 +23,6 @@ LIMITS = {"volume": {"gigabytes": 1000}, "compute": {"instances": 60}, "network"
 
 LAST_DELETIONS = 30.0
 """Seconds that Cinder may take to remove its own temporary volumes."""
-
-
-class Place(NamedTuple):
-    """A cloud, the sandbox where it is one, and a second project of the same cloud where one is given."""
-
-    cloud: Cloud
-    sandbox: Sandbox | None
-    other: Cloud | None
 
 
 @pytest.fixture(scope="session", params=["sandbox", *([REAL] if REAL else [])])

@@ -29,11 +29,20 @@ from karbor.model.errors import CloudError, Refused
 from karbor.sandbox import Sandbox
 
 PATIENCE = 240.0
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJvYm9ib2JvYm9ib2JvYm9ib2JvYm9ib2JvYm9ib2Jv"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 EVERYTHING: tuple[Kind, ...] = (
     VOLUME, SNAPSHOT, BACKUP, IMAGE, NETWORK, SUBNET, PORT, ROUTER, FLOATING_IP, SECURITY_GROUP, SECURITY_GROUP_RULE,
     SERVER, KEYPAIR, SERVER_GROUP,
 )  # fmt: skip
+
+
+class Place(NamedTuple):
+    """A cloud, the sandbox where it is one, and a second project of the same cloud where one is given."""
+
+    cloud: Cloud
+    sandbox: Sandbox | None
+    other: Cloud | None
 
 
 class Answer(NamedTuple):
@@ -174,12 +183,16 @@ class Ground:
     def _goes(self, kind: Kind, id: str, why: dict[str, str]) -> bool:
         """Whether it is gone; where it is not, and is not going, its deletion is asked for."""
         obj = kind.get(self.cloud, id)
-        if obj is not None and ("delet" not in kind.state(obj) or kind.undeletable(obj)):
-            try:
-                kind.delete(self.cloud, id)
-            except CloudError as error:
-                why[id] = str(error)
-        return obj is None
+        if obj is None:
+            return True
+        if "delet" in kind.state(obj) and not kind.undeletable(obj):
+            return False
+        try:
+            kind.delete(self.cloud, id)
+        except CloudError as error:
+            why[id] = str(error)
+            return False
+        return kind.get(self.cloud, id) is None
 
     def volume(self, **body: Any) -> str:
         return self.create(VOLUME, {"size": 1, "name": "tested", **body})

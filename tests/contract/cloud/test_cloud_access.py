@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Place
-from ground import Ground, inventory, refused
+from ground import Ground, Place, inventory, refused
 
 from karbor.cloud.answers import error_of
 from karbor.cloud.connection import Cloud

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
-from ground import NOBODY, Ground, new_tag, nothing_made, outcome, refused
+from ground import KEY, NOBODY, Ground, new_tag, nothing_made, outcome, refused
 
 from karbor.cloud.blockstorage import VOLUME
 from karbor.cloud.networks import PORT
@@ -16,7 +16,6 @@ from karbor.model.errors import Failed, NotNow, Refused
 from karbor.plugins.server.bodies import block_devices
 from karbor.plugins.server.facts import by_device, nic_order, server_facts
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJvYm9ib2JvYm9ib2JvYm9ib2JvYm9ib2JvYm9ib2Jv"
 SECRET = base64.b64encode(b"#!/bin/sh\n").decode()
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from ground import Ground, new_tag, refused
+from ground import KEY, Ground, new_tag, refused
 
 from karbor.cloud.servers import KEYPAIR, SERVER_GROUP
 from karbor.plugins.keypair.facts import KeyPairFacts, name_beside
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJvYm9ib2JvYm9ib2JvYm9ib2JvYm9ib2JvYm9ib2Jv"
 
 
 def test_a_key_pair_is_known_by_name_and_key(ground: Ground) -> None:

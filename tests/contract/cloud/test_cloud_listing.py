@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from ground import NOBODY, Ground, refused
+from ground import KEY, NOBODY, Ground, refused
 
 from karbor.cloud.blockstorage import BACKUP, SNAPSHOT, VOLUME
 from karbor.cloud.images import IMAGE
@@ -15,8 +15,6 @@ from karbor.cloud.networks import NETWORK, PORT, ROUTER, SECURITY_GROUP, SUBNET
 from karbor.cloud.rest import RestKind
 from karbor.cloud.servers import KEYPAIR, SERVER, SERVER_GROUP
 from karbor.model.errors import Gone
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJvYm9ib2JvYm9ib2JvYm9ib2JvYm9ib2JvYm9ib2Jv"
 
 
 def listed(ground: Ground, kind: RestKind, **filters: Any) -> list[Object]:

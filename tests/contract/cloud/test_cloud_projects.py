@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ground import Ground, new_tag, outcome, refused
+from ground import KEY, Ground, new_tag, outcome, refused
 
 from karbor.cloud.blockstorage import SNAPSHOT, VOLUME
 from karbor.cloud.connection import Cloud
@@ -15,7 +15,6 @@ from karbor.cloud.rest import RestKind
 from karbor.cloud.servers import KEYPAIR, SERVER, SERVER_GROUP
 from karbor.model.errors import Gone
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJvYm9ib2JvYm9ib2JvYm9ib2JvYm9ib2JvYm9ib2Jv"
 BODY = {"name": "tested", "disk_format": "raw", "container_format": "bare"}
 
 
