@@ -20,6 +20,7 @@ SAID = {
     "ARCHITECTURE.md": ("There is no message bus, no Heat, no workflow engine",),
     "benchmarks/restore_vs_heat.py": ("has Heat make the same resources", "benchmarks/restore_vs_heat.py"),
     "benchmarks/versus/stacks.py": ('SERVICE = "orchestration"', '"heat_template_version"'),
+    "docs/performance.md": ("The same work as a Heat stack", "a real cloud that has Heat", "restore_vs_heat"),
     "docs/plugin-guide.md": ("There is no template and no Heat", '`kwargs["heat_template"]`, of still older plug-ins'),
     "tests/unit/test_docs_installation.py": ("from test_no_heat import mentions",),
     "tests/unit/sandbox/test_identity.py": ('assert "orchestration" not in types',),
