@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 KILLS ?= 50
+# Tests of the service have a command of their own: each of the two ends within minutes.
+SERVICE := tests/contract/api tests/service tests/unit/serving tests/unit/schedule tests/unit/engine/test_conductor.py tests/unit/engine/test_copy.py
 
 .PHONY: venv venv-clients demo test lint test-api test-kill test-openstack clean
 
@@ -30,11 +32,11 @@ lint: venv
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/contract --ignore tests/contract/api tests/scenario tests/kill
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/contract tests/scenario tests/kill $(SERVICE:%=--ignore=%)
 
-# The service: each route over HTTP, its processes, and the command lines that existing users have
+# Each route over HTTP, the service's processes and schedules, and the command lines that existing users have
 test-api: venv venv-clients
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/contract/api tests/service tests/clients
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(SERVICE) tests/clients
 
 test-kill: venv
 	KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/kill
