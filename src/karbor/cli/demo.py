@@ -19,7 +19,7 @@ PREFIX = "karbor-demo-"
 EXAMPLES = """\b
 Examples:
   karbor demo                                      on a sandbox of its own, which is gone afterwards
-  karbor demo --state /tmp/shop --keep             the same, to look around in later
+  karbor demo --state ~/shop --keep                the same, to look around in later
   karbor demo --cloud prod                         in a project of a real cloud, which is cleaned up afterwards
 """
 
