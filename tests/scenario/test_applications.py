@@ -206,6 +206,7 @@ def test_a_server_is_put_together_when_its_volumes_and_images_are_there(tmp_path
         app = shop.open()
         checkpoint = shop.protected(app)
         shop.destroy(app)
+        shop.fault(service="image", method="PUT", path="/images/.*/file", action="slow", seconds=1.0, times=None)
         watcher = Watcher(shop)
         with ThreadPoolExecutor(1) as threads:
             watching = threads.submit(watcher.look)

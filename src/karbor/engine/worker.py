@@ -17,6 +17,7 @@ from karbor.engine.outline import Outline
 from karbor.engine.protect import Protect, row_of
 from karbor.engine.request import check_options
 from karbor.engine.restore import Restore, RestoreRequest, check_whole, outline_of
+from karbor.engine.run import describe
 from karbor.engine.scope import Settings
 from karbor.engine.undertaking import Undertaking
 from karbor.engine.verify import Verify
@@ -176,9 +177,9 @@ class Engine:
         except Suspended as stopped:
             changes = {"status": stopped.status, "error_info": str(stopped)} if stopped.status else {}
             operations.release(self.database, id, epoch, **changes)
-        except KarborError as error:
-            if cloud is None:
-                operations.release(self.database, id, epoch, error_info=str(error))
+        except Exception as error:
+            if cloud is None or not isinstance(error, KarborError):  # else the row says what it has to already
+                operations.release(self.database, id, epoch, error_info=describe(error))
             raise
         finally:
             operations.INSTANCES.discard(instance)

@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from karbor import clock
-from karbor.engine.intake import Intake
-from karbor.model.errors import Invalid, KarborError, NotFound
+from karbor.engine.intake import Intake, provider_of
+from karbor.model.errors import Invalid, KarborError
 from karbor.providers import Provider
 from karbor.schedule import retention
 from karbor.schedule.timetable import Timetable
@@ -135,7 +135,7 @@ class Ticker:
         """One transaction says that the firing is started and adds the operation."""
         definition, schedule = firing["operation_definition"], firing["scheduled_operation_id"]
         plan = plans.get(self._database, definition["plan_id"], project_id=firing["project_id"])
-        provider = self._provider(plan)
+        provider = provider_of(self._providers, plan)
         full_every = definition.get("full_every", _full_every(firing["operation_type"]))
         runs = schedules.runs(self._database, schedule, limit=full_every - 1) if full_every > 1 else []
         parameters = retention.in_chain(plan["parameters"], provider, runs, full_every)
@@ -197,14 +197,6 @@ class Ticker:
 
     def _window_of(self, properties: Mapping[str, Any]) -> int:
         return int(properties.get("window", self._window))
-
-    def _provider(self, plan: Row) -> Provider:
-        try:
-            return self._providers[plan["provider_id"]]
-        except KeyError:
-            raise NotFound(
-                f"the provider {plan['provider_id']} of plan {plan['id']} is not configured any more"
-            ) from None
 
 
 def _full_every(operation_type: str) -> int:
