@@ -4,8 +4,12 @@ BIN := .venv/bin
 KILLS ?= 50
 # Tests of the service have a command of their own: each of the two ends within minutes.
 SERVICE := tests/contract/api tests/service tests/unit/serving tests/unit/schedule tests/unit/engine/test_conductor.py tests/unit/engine/test_copy.py
+# What a database decides: claims and races, the schedule's firings, quotas, pages of lists
+DATABASE := tests/unit/store tests/unit/schedule tests/unit/engine/test_conductor.py tests/unit/engine/test_conductor_load.py \
+	tests/unit/serving/test_manage.py tests/service/test_serve.py::test_api_and_engine_from_configuration_files \
+	$(addprefix tests/contract/api/test_,api_checkpoints.py api_copies.py api_lists.py api_quotas.py api_restores.py scheduled_operations.py)
 
-.PHONY: venv venv-clients demo test lint test-api test-kill test-openstack clean
+.PHONY: venv venv-clients demo test lint test-api test-mariadb test-postgresql test-kill test-openstack clean
 
 venv: .venv/ready
 
@@ -38,11 +42,19 @@ test: lint
 test-api: venv venv-clients
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(SERVICE) tests/clients
 
+# On a server of its own in a temporary folder; where its programs are missing everything is skipped
+test-mariadb: venv
+	KARBOR_TEST_DATABASE=mariadb $(BIN)/python -m pytest -n 2 --dist worksteal $(DATABASE)
+
+test-postgresql: venv
+	KARBOR_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist worksteal $(DATABASE)
+
 test-kill: venv
 	KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/kill
 
 # A member's cloud of clouds.yaml, in whose project things are built and deleted: make test-openstack OS_CLOUD=lab
-test-openstack: venv
+# Where that cloud has no way to the package index, run `make venv venv-clients` before.
+test-openstack: venv venv-clients
 	@test -n "$(OS_CLOUD)" || { echo "make test-openstack OS_CLOUD=NAME, a cloud of clouds.yaml" >&2; exit 2; }
 	KARBOR_TEST_CLOUD=$(OS_CLOUD) $(BIN)/python -m pytest tests/contract/cloud tests/fullstack
 

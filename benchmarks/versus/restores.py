@@ -82,7 +82,7 @@ class Restores:
                 for entry in changes
                 if (entry["node"], entry["hook"]) == (hook["node"], hook["hook"])
             ]
-            if hook["hook"] == SETTLE:
+            if hook["hook"] >= SETTLE:
                 words = [(f"{noun}: mark off", hook["started_at"])]
             for (what, at), (_, then) in pairwise([*words, ("", hook["ended_at"])]):
                 spans.append(Span(what, seconds(row["started_at"], at), seconds(row["started_at"], then)))

@@ -18,6 +18,11 @@ def days_ago(days: int) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
+def days_ahead(days: int) -> str:
+    """The moment so many days after this one, as `now` writes it."""
+    return days_ago(-days)
+
+
 def seconds_since(moment: str) -> float:
     """Seconds of wall clock from `moment` (as `now` writes it) to this instant."""
     then = datetime.datetime.fromisoformat(moment).replace(tzinfo=datetime.UTC)

@@ -11,6 +11,8 @@ from keystonemiddleware import opts as middleware
 from keystonemiddleware.auth_token import AuthProtocol
 from oslo_config import cfg, types
 
+from karbor import notifier
+from karbor.cloud.access import check_authorities
 from karbor.model.errors import Invalid
 
 PROGRAM = "karbor"
@@ -46,7 +48,7 @@ OPTIONS: Mapping[str, Sequence[cfg.Opt]] = {
             default=16,
             min=1,
             help="How many requests karbor-api answers at once by itself. For more processes serve karbor.main:wsgi() "
-            "with uwsgi or gunicorn.",
+            "with gunicorn.",
         ),
         cfg.IntOpt("osapi_max_limit", default=1000, min=1, help="The most items in one answer, and the default."),
         cfg.StrOpt(
@@ -89,7 +91,29 @@ OPTIONS: Mapping[str, Sequence[cfg.Opt]] = {
         cfg.StrOpt("project_domain_name", help="The project's domain."),
         cfg.StrOpt("region_name", help="The region whose endpoints are used."),
         cfg.StrOpt("interface", default="public", help="The interface of the endpoints that are used."),
-        cfg.StrOpt("cafile", help="Certificates of authorities that are trusted besides the system's."),
+        cfg.StrOpt(
+            "cafile", help="File with the certificates of the authorities that are trusted, in place of the system's."
+        ),
+        cfg.BoolOpt(
+            "send_service_user_token",
+            default=False,
+            help="Send the service user's token beside that of a caller, where work goes on with his own token: the "
+            "cloud then accepts it for some time after it has run out. It gives no rights that the caller has not.",
+        ),
+    ),
+    notifier.SECTION: (
+        cfg.MultiOpt(
+            "driver",
+            item_type=types.String(choices=["messagingv2", "messaging", "noop"]),
+            help="How notifications are sent: messagingv2; may be repeated. Without one none are sent. Needs "
+            "karbor-service's extra `notifications`; oslo.messaging's own sample has all that it may be told.",
+        ),
+        cfg.StrOpt(
+            "transport_url",
+            secret=True,
+            help="The message bus, such as rabbit://USER:PASSWORD@HOST:5672/. Empty: [DEFAULT] transport_url.",
+        ),
+        cfg.ListOpt("topics", default=["notifications"], help="The topics that notifications are sent to."),
     ),
 }
 """What is ours, by section. What [service_user] does not say is taken from [keystone_authtoken]."""
@@ -161,11 +185,18 @@ def service_login(found: Any) -> dict[str, Any]:
         "project_domain_name": say("project_domain_name") or "Default",
         "cafile": say("cafile"),
         "interface": own.interface,
+        "vouch": own.send_service_user_token,
     }
 
 
 def identity(found: Any) -> Callable[[WSGIApp], WSGIApp]:
-    """What lets only those requests through to an application whose token Keystone has validated."""
+    """What lets only those requests through to an application whose token Keystone has validated.
+
+    Raises Invalid where it is to trust authorities whose certificates cannot be read.
+    """
+
+    if found[AUTH_TOKEN].cafile:
+        check_authorities(found[AUTH_TOKEN].cafile)
 
     def wrap(application: WSGIApp) -> WSGIApp:
         protected: WSGIApp = AuthProtocol(application, {"oslo_config_config": found})

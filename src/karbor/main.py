@@ -63,7 +63,7 @@ for command in (protect, restore, verify, checkpoint, operation, protectable, se
 
 
 def wsgi() -> WSGIApp:
-    """The API as an application: `gunicorn 'karbor.main:wsgi()'`, or `module = karbor.main:wsgi()` of uwsgi.
+    """The API as an application, for a server such as gunicorn: `gunicorn 'karbor.main:wsgi()'`.
 
     Its configuration files are those in /etc/karbor, or those that KARBOR_CONFIG_FILES names.
     """
@@ -83,7 +83,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (KarborError, OSError) as error:
         LOG.debug("the command failed", exc_info=error)
-        click.echo(f"karbor: {plain(' '.join(str(error).split()))}", err=True)
+        message = f"{error}{getattr(error, 'hint', '')}"
+        click.echo(f"karbor: {plain(' '.join(message.split()))}", err=True)
         return 1
 
 

@@ -61,8 +61,11 @@ class Builder:
         ):
             SECURITY_GROUP_RULE.post(self.cloud, rule)
 
-    def networks(self) -> None:
-        """`front`, with IPv4 and IPv6, which a router with extra routes leads out of; `back` without a gateway."""
+    def networks(self, **back: Any) -> None:
+        """`front`, with IPv4 and IPv6, which a router with extra routes leads out of; `back` without a gateway.
+
+        `back`: more about the subnet of that one.
+        """
         front = self.make(NETWORK, "front", description="Where the world comes in", tags=("routed", "tier:web"))
         front_4 = self.make(
             SUBNET, "front-v4", network_id=front, ip_version=4, cidr=f"{FRONT}0/24", gateway_ip=f"{FRONT}1",
@@ -76,8 +79,8 @@ class Builder:
             SUBNET, "front-v6", network_id=front, ip_version=6, cidr="fd00:20::/64", ipv6_ra_mode="slaac",
             ipv6_address_mode="slaac",
         )  # fmt: skip
-        back = self.make(NETWORK, "back")
-        self.make(SUBNET, "back-v4", network_id=back, ip_version=4, cidr=f"{BACK}0/24", gateway_ip=None)
+        network = self.make(NETWORK, "back")
+        self.make(SUBNET, "back-v4", network_id=network, ip_version=4, cidr=f"{BACK}0/24", gateway_ip=None, **back)
         gateway = {"network_id": self.ground.external_network_id}
         router = self.make(ROUTER, "router", description="To the world", external_gateway_info=gateway, tags=("edge",))
         for role, subnet, address in (("way-out", front_4, f"{FRONT}1"), ("way-out-v6", front_6, "fd00:20::1")):

@@ -9,21 +9,21 @@ from bisect import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from random import Random
 from typing import IO, Any, NamedTuple
 
 import sqlalchemy as sa
 from place import PATIENCE, Place
 
-from karbor import clock
 from karbor.store import operations
 from karbor.store.database import open_state
 
-LOOK = 0.05
+MORTAL = Path(__file__).with_name("mortal.py")
 
 
 class Moment(NamedTuple):
-    """When to kill: as soon as so many things are on record and `seconds` more of work have passed, or one more is."""
+    """When to kill: `seconds` after so many things are on record, or right before one more is."""
 
     records: int
     seconds: float
@@ -49,7 +49,7 @@ class Course:
     def _moment(self, time: float, after: float) -> Moment:
         """The moment at `time`, for a run that was killed at the time `after` before."""
         records = bisect(self._records, time)
-        return Moment(records, time - max(after, *self._records[records - 1 : records]))
+        return Moment(records, time - max([after, *self._records[:records]]))
 
 
 class Killing:
@@ -63,38 +63,20 @@ class Killing:
         """Run a command, kill it at each moment and resume it each time, at the end undisturbed; its document."""
         id = ""
         for moment in moments:
-            with self._started(*(("operation", "resume", id) if id else words)) as process:
+            with self._started(moment, *(("operation", "resume", id) if id else words)) as process:
                 id = _told(process.stderr)
-                self._wait(id, moment, process)
-                process.kill()
                 _, said = process.communicate(timeout=PATIENCE)
             phase = operations.get(self._database, id)["phase"]
             assert (process.returncode, phase) == (-signal.SIGKILL, "forward"), f"not killed at {moment}: {said}"
         return self._place.karbor("operation", "resume", id)
 
-    def _wait(self, id: str, moment: Moment, process: subprocess.Popen[str]) -> None:
-        """Wait until the process has claimed the operation, then for the moment; no longer than the process lives."""
-        reached: float | None = None
-        while process.poll() is None:
-            row = operations.get(self._database, id)
-            records = self._records(id)
-            if row["owner"] and row["owner"]["pid"] == process.pid and records >= moment.records:
-                reached = reached or clock.monotonic()
-                if records > moment.records or clock.monotonic() - reached >= moment.seconds:
-                    return
-            clock.sleep(LOOK)
-
-    def _records(self, id: str) -> int:
-        """How many things are on record."""
-        ended = [hook for hook in operations.hooks(self._database, id) if hook["ended_at"]]
-        return len(operations.entries(self._database, id)) + len(ended)
-
     @contextmanager
-    def _started(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+    def _started(self, moment: Moment, *words: str) -> Iterator[subprocess.Popen[str]]:
         place = self._place
-        command = [sys.executable, "-P", "-m", "karbor", "--state", str(place.folder), "--cloud", place.cloud.name]
+        command = [sys.executable, "-P", str(MORTAL), *map(str, moment)]
+        options = ["--state", str(place.folder), "--cloud", place.cloud.name, "--format", "json"]
         process = subprocess.Popen(
-            [*command, *words, "--format", "json"],
+            [*command, *words, *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:

@@ -12,7 +12,7 @@ from karbor import clock
 from karbor.cloud.blockstorage import VOLUME_TYPE
 from karbor.cloud.connection import Cloud
 from karbor.cloud.kind import KINDS
-from karbor.cloud.networks import PORT
+from karbor.cloud.networks import DHCP_PORT, PORT
 from karbor.cloud.servers import FLAVOR
 from karbor.demo.application import Application
 from karbor.demo.destroy import destroy
@@ -21,6 +21,8 @@ PATIENCE = 1500.0
 """Seconds that one command may take; the machine may be shared and its guests are emulated."""
 OPERATORS = {FLAVOR.name, VOLUME_TYPE.name}
 """Kinds that no member makes."""
+MOMENTARY = {DHCP_PORT.name}
+"""Kinds of what the cloud makes its own as soon as it gets round to it; they go with their network."""
 AGENTS = ("network:dhcp", "network:distributed")
 """Owners of the ports that Neutron makes by itself, when it gets round to it."""
 
@@ -92,7 +94,7 @@ def inventory(cloud: Cloud) -> Inventory:
     return {
         name: {str(obj["id"]) for obj in kind.list(cloud) if kind is not PORT or obj["device_owner"] not in AGENTS}
         for name, kind in KINDS.items()
-        if name not in OPERATORS
+        if name not in OPERATORS | MOMENTARY
     }
 
 

@@ -107,12 +107,15 @@ def in_state(cloud: Cloud, kind: Kind, state: str) -> list[str]:
 def see(cloud: Cloud, kind: Kind, state: str, command: Future[Any]) -> str:
     """The one object of a kind that is in this state, as soon as there is one."""
 
+    found: list[str] = []
+
     def seen() -> bool:
         assert not command.done(), f"the command ended before any {kind.name} was {state}: {command.result()}"
-        return bool(in_state(cloud, kind, state))
+        found[:] = in_state(cloud, kind, state)
+        return bool(found)
 
     waits.until(f"a {kind.name} is {state}", seen)
-    (id,) = in_state(cloud, kind, state)
+    (id,) = found
     return id
 
 
@@ -222,13 +225,13 @@ def test_nothing_is_left(place: Place) -> None:
 
 
 def begun(place: Place, kind: Kind, command: Future[Any]) -> None:
-    """Wait until the running restore has made its first thing of a kind."""
+    """Wait until the running restore has made its first thing of a kind; it may have taken its mark off since."""
     database = open_state(place.folder)
 
     def has_begun() -> bool:
         assert not command.done(), f"the command ended before any {kind.name} was made: {command.result()}"
         running = [row for row in operations.rows(database, open_only=True) if row["operation_type"] == "restore"]
         made = [entry for row in running for entry in operations.entries(database, row["id"])]
-        return any((entry["kind"], entry["state"]) == (kind.name, "ready") for entry in made)
+        return any(entry["kind"] == kind.name and entry["state"] in ("ready", "settled") for entry in made)
 
     waits.until(f"the restore makes a {kind.name}", has_begun)

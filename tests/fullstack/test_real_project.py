@@ -10,7 +10,7 @@ from builder import BACK, FRONT, Builder
 from place import Place, inventory
 
 from karbor.cloud.blockstorage import VOLUME
-from karbor.cloud.networks import FLOATING_IP, NETWORK, PORT, ROUTER, SECURITY_GROUP
+from karbor.cloud.networks import FLOATING_IP, NETWORK, PORT, ROUTER, SECURITY_GROUP, SUBNET
 from karbor.cloud.servers import KEYPAIR, SERVER, SERVER_GROUP
 from karbor.demo import waits
 from karbor.demo.application import Application, ground
@@ -19,6 +19,8 @@ from karbor.demo.describe import Description, describe
 from karbor.demo.destroy import destroy
 
 pytestmark = pytest.mark.timeout(1800)
+FIRST = 1
+"""The first address of `back`, which DHCP would take, had it not been turned on later."""
 LIVING = (NETWORK, ROUTER, SECURITY_GROUP, SERVER_GROUP, KEYPAIR, PORT, FLOATING_IP)
 """Kinds that outlive a server."""
 
@@ -31,17 +33,20 @@ class Project:
         self.app = place.application()
         self._build()
         self.before = describe(self.cloud, self.app)
+        waits.until("DHCP serves both networks", lambda: all(dhcp_of(place, self.app).values()))
+        self.dhcp = dhcp_of(place, self.app)
         self.checkpoint = place.protect("project")
 
     def _build(self) -> None:
         builder = Builder(self.cloud, self.app, self.place.prefix, ground(self.cloud, zone=self.place.quick_zone()))
         builder.groups()
-        builder.networks()
+        builder.networks(enable_dhcp=False)
         builder.port(
             "web-front", "front", "group-web", f"{FRONT}20", allowed_address_pairs=[{"ip_address": f"{FRONT}99"}]
         )
         builder.port("web-back", "back", "group-web", f"{BACK}20")
-        builder.port("db-back", "back", "group-db", f"{BACK}30", description="The only way in")
+        builder.port("db-back", "back", "group-db", f"{BACK}{FIRST}", description="The only way in")
+        SUBNET.turn_on_dhcp(self.cloud, id=self.app["back-v4"])
         builder.floating_ip("address", "web-front")
         for role in ("web-root", "db-root"):
             VOLUME.set_bootable(self.cloud, id=builder.volume(role), bootable=True)
@@ -67,6 +72,15 @@ def differences(
     return [row for row in compare(before, after, mapping) if row.outcome == DIFFERENT]
 
 
+def dhcp_of(place: Place, app: Application) -> dict[str, list[Any]]:
+    """The MACs and addresses from which DHCP serves, by the network's role."""
+    found = {role: list(PORT.of_dhcp(place.cloud, app[role])) for role in ("front", "back")}
+    return {
+        role: [(port["mac_address"], sorted(each["ip_address"] for each in port["fixed_ips"])) for port in ports]
+        for role, ports in found.items()
+    }
+
+
 @pytest.fixture(scope="module")
 def project(place: Place) -> Project:
     return Project(place)
@@ -87,5 +101,6 @@ def test_a_whole_project_comes_back(project: Project) -> None:
     new, mapping = project.restored()
     assert set(new.things) == set(project.app.things)
     assert differences(project.before, describe(cloud, new), mapping) == []
+    assert dhcp_of(project.place, new) == project.dhcp
     project.place.leave()
     assert inventory(cloud) == project.place.at_first

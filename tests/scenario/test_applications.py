@@ -15,15 +15,18 @@ from shop import Shop
 from karbor import clock
 from karbor.cloud.blockstorage import VOLUME
 from karbor.cloud.images import IMAGE
-from karbor.cloud.networks import FLOATING_IP, PORT
+from karbor.cloud.networks import FLOATING_IP, PORT, ROUTER_INTERFACE
 from karbor.cloud.servers import SERVER
 from karbor.demo import disks, waits
 from karbor.demo.application import Application, ground
 from karbor.demo.compare import mapping_of
+from karbor.engine import report
 from karbor.model.resource import Ref
 from karbor.store import operations
 
 COMPLETE = 3
+DHCP_PORTS = 1
+"""Of the application's networks only `front` has DHCP."""
 AT_REST = ("available", "reserved", "attaching", "in-use", "active")
 """States of volumes and images whose bytes are there."""
 
@@ -168,6 +171,37 @@ def test_with_new_surroundings_the_second_application_has_networks_of_its_own(sh
         assert copy[role] != app[role], role
     assert addresses(shop, copy) == addresses(shop, app)
     assert shop.now(PORT, copy["db-back"])["network_id"] == copy["back"]
+
+
+def test_ports_and_floating_ips_do_not_wait_for_volumes(shop: Shop) -> None:
+    app = shop.open()
+    checkpoint = shop.protected(app)
+    shop.destroy(app)
+    before = shop.holds()
+    shop.fault(service="volume", method="POST", path="/backups/.*/restore", status=500, times=None)
+    row = shop.restore(checkpoint, on_failure="keep")
+    assert row["phase"] == "kept"
+    made = report.restore_document(shop.database, row)["made"]
+    assert SERVER.name not in {each["kind"] for each in made}
+    ports = {each["id"] for each in made if each["kind"] == PORT.name}
+    assert len(ports) == len(app.of(PORT))
+    (address,) = (shop.now(FLOATING_IP, each["id"]) for each in made if each["kind"] == FLOATING_IP.name)
+    assert address["port_id"] in ports
+    shop.engine().roll_back(row["id"], shop.cloud())
+    assert shop.holds() == before
+
+
+def test_an_outline_has_everything_once(shop: Shop) -> None:
+    app = shop.open()
+    checkpoint = shop.protected(app)
+    shop.destroy(app)
+    _, outline = shop.engine().outline(shop.cloud(), checkpoint)
+    about = [
+        (item["node"], item["verb"], item.get("kind"), *item.get("old", ()), item.get("key"))
+        for item in outline["items"]
+    ]
+    assert len(set(about)) == len(about)
+    assert outline["needs"]["ports"] == len(app.of(PORT)) + len(app.of(ROUTER_INTERFACE)) + DHCP_PORTS
 
 
 class Watcher:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from terminal import Terminal
@@ -14,14 +12,6 @@ from karbor.cloud.blockstorage import BACKUP, VOLUME
 from karbor.cloud.images import IMAGE
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}")
-
-
-@pytest.fixture
-def person(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    for name in ("OS_CLOUD", "KARBOR_STATE"):
-        monkeypatch.delenv(name, raising=False)
-    with Terminal(tmp_path / "state", capsys.readouterr) as person:
-        yield person
 
 
 def refuse_to_restore(person: Terminal, name: str) -> None:

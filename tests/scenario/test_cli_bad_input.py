@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from terminal import Terminal
 
 from karbor.cloud.blockstorage import BACKUP
 from karbor.store import checkpoints, operations
-
-
-@pytest.fixture
-def person(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    for name in ("OS_CLOUD", "KARBOR_STATE"):
-        monkeypatch.delenv(name, raising=False)
-    with Terminal(tmp_path / "state", capsys.readouterr) as person:
-        yield person
-
 
 BAD: dict[str, tuple[list[str], str]] = {
     "unknown kind": (["protect", "pod/x"], "'pod' is no kind of resource"),

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from terminal import Ended, Terminal, stop
 
+from karbor.cli import results, running
+from karbor.cli.choices import Choices
+from karbor.cli.workplace import Workplace
 from karbor.cloud.blockstorage import BACKUP, SNAPSHOT, VOLUME
 from karbor.store import operations
-
-
-@pytest.fixture
-def person(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    for name in ("OS_CLOUD", "KARBOR_STATE"):
-        monkeypatch.delenv(name, raising=False)
-    with Terminal(tmp_path / "state", capsys.readouterr) as person:
-        yield person
-
 
 STEP = 3.0
 """Seconds of an asynchronous step: time enough to interrupt what waits for it."""
@@ -59,6 +53,20 @@ def test_ctrl_c_once_cancels(person: Terminal, number: int) -> None:
     assert done.document["checkpoint"]["status"] == "error"
     assert (the_only(person)["phase"], the_only(person)["error_info"]) == ("ended", "the operation was cancelled")
     person.until(lambda: not person.all(SNAPSHOT) and not person.all(BACKUP))
+
+
+def test_ctrl_c_that_comes_too_late_is_told_so(person: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    person.volume()
+    person.protected("volume/data")
+    workplace, row = Workplace(Choices(state=person.folder)), the_only(person)
+
+    def end_while_the_person_interrupts() -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return row
+
+    outcome = running.run(workplace, row["id"], end_while_the_person_interrupts)
+    assert results.conclude(workplace, outcome) == 130
+    assert f"operation {row['id']} had come to its end before it could be cancelled" in capsys.readouterr().err
 
 
 def test_ctrl_c_twice_leaves_it_to_be_resumed(person: Terminal) -> None:

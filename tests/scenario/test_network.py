@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from topology import Topology, alike
 
-from karbor.cloud.networks import NETWORK, ROUTER, SUBNET
+from karbor.cloud.networks import NETWORK, PORT, ROUTER, SUBNET
+from karbor.engine import report
 from karbor.model.errors import NotFound
 from karbor.model.resource import Ref
 
@@ -52,7 +53,73 @@ def test_a_network_comes_back_as_it_was(site: Topology) -> None:
     assert [alike(subnet) for subnet in site.subnets(id)] == [alike(subnet) for subnet in subnets]
     assert site.became(operation, Ref(SUBNET.type, subnets[0]["id"])) == site.subnets(id)[0]["id"]
     assert set(site.notes_of(operation, ref).values()) == {"same"}
+    read_before_its_graph_was_there = {**operation, "graph": None}
+    assert report.restore_document(site.database, read_before_its_graph_was_there)["notes"] == []
     assert site.delete(checkpoint)["status"] == "deleted"
+
+
+def test_dhcp_serves_from_its_old_addresses(site: Topology) -> None:
+    stateful = {"ip_version": 6, "cidr": "fd00:20::/64", "ipv6_address_mode": "dhcpv6-stateful"}
+    four = {"ip_version": 4, "cidr": "10.30.0.0/24", "description": "words", "enable_dhcp": False}
+    ref = Ref(NETWORK.type, site.network("served", [four]))
+    first = site.create(PORT, {"network_id": ref.id})
+    SUBNET.turn_on_dhcp(site.cloud(), id=site.subnets(ref.id)[0]["id"])
+    for body in (stateful, SIX):
+        site.create(SUBNET, {"network_id": ref.id, **body})
+    site.until(lambda: [len(each["fixed_ips"]) for each in PORT.of_dhcp(site.cloud(), ref.id)] == [3])
+    site.remove(PORT, first)
+    (before,), subnets = PORT.of_dhcp(site.cloud(), ref.id), site.subnets(ref.id)
+    checkpoint = site.saved_once(ref)
+    site.remove(NETWORK, ref.id)
+
+    operation = site.restored(checkpoint)
+
+    id = site.became(operation, ref)
+    assert [alike(subnet) for subnet in site.subnets(id)] == [alike(subnet) for subnet in subnets]
+    site.until(lambda: [len(each["fixed_ips"]) for each in PORT.of_dhcp(site.cloud(), id)] == [3])
+    (after,) = PORT.of_dhcp(site.cloud(), id)
+    addresses = [{each["ip_address"] for each in port["fixed_ips"]} for port in (before, after)]
+    assert addresses[0] == addresses[1]
+    assert alike(after, "fixed_ips", "device_id") == alike(before, "fixed_ips", "device_id")
+    assert site.became(operation, Ref(PORT.type, before["id"])) == after["id"]
+    said = {key: note for key, note in site.notes_of(operation, ref).items() if key.startswith("DHCP")}
+    kept, *others = (each["ip_address"] for each in before["fixed_ips"])
+    why = "mapped: Neutron chooses addresses in subnets with IPv6 modes"
+    assert said == {f"DHCP at {kept}": "same", f"DHCP at {', '.join(others)}": why}
+
+
+def test_what_is_kept_for_dhcp_is_all_that_it_had_without_ipv6_modes(site: Topology) -> None:
+    plain = [{"ip_version": 4, "cidr": cidr, "enable_dhcp": False} for cidr in ("10.30.0.0/24", "10.31.0.0/24")]
+    ref = Ref(NETWORK.type, site.network("served", plain))
+    one, other = site.subnets(ref.id)
+    first = site.create(PORT, {"network_id": ref.id, "fixed_ips": [{"subnet_id": one["id"]}]})
+    for subnet in (one, other):
+        SUBNET.turn_on_dhcp(site.cloud(), id=subnet["id"])
+    site.until(lambda: [len(each["fixed_ips"]) for each in PORT.of_dhcp(site.cloud(), ref.id)] == [2])
+    site.remove(PORT, first)
+    checkpoint = site.saved_once(ref)
+    site.remove(NETWORK, ref.id)
+
+    operation = site.restored(checkpoint)
+
+    notes = site.notes_of(operation, ref)
+    (about,) = (key for key in notes if key.startswith("DHCP"))
+    assert ("10.30.0.3" in about, "10.31.0.2" in about, notes[about]) == (True, True, "same")
+
+
+def test_no_port_is_kept_for_dhcp_where_it_takes_the_same_address_anyway(site: Topology) -> None:
+    ref = Ref(NETWORK.type, site.network("served", [{"ip_version": 4, "cidr": "10.30.0.0/24"}]))
+    site.until(lambda: list(PORT.of_dhcp(site.cloud(), ref.id)))
+    checkpoint = site.saved_once(ref)
+    site.remove(NETWORK, ref.id)
+
+    operation = site.restored(checkpoint)
+
+    assert site.made(operation) == ["network", "subnet"]
+    id = site.became(operation, ref)
+    site.until(lambda: list(PORT.of_dhcp(site.cloud(), id)))
+    (port,) = PORT.of_dhcp(site.cloud(), id)
+    assert port["fixed_ips"][0]["ip_address"] == "10.30.0.2"
 
 
 def test_a_named_network_is_made_beside_the_living_one(site: Topology) -> None:
@@ -76,6 +143,7 @@ def test_a_living_network_that_came_along_is_used(site: Topology) -> None:
     assert site.ids() == before
     assert site.became(operation, Ref(NETWORK.type, ref.id)) == ref.id
     assert site.became(operation, Ref(SUBNET.type, site.subnets(ref.id)[1]["id"])) == site.subnets(ref.id)[1]["id"]
+    assert "restore_name" not in site.notes(operation)
     assert site.notes_of(operation, ref)["identity"].startswith("same")
 
 

@@ -12,7 +12,7 @@ from terminal import Ended, Terminal
 
 from karbor.cloud.blockstorage import BACKUP, SNAPSHOT
 from karbor.cloud.networks import NETWORK, PORT, SUBNET
-from karbor.cloud.servers import SERVER
+from karbor.cloud.servers import FLAVOR, SERVER
 from karbor.demo.application import Application, build, ground
 from karbor.demo.destroy import destroy
 
@@ -279,3 +279,19 @@ def test_a_cloud_with_another_external_network(lost: Shop) -> None:
     restore = lost.is_restored(lost.checkpoint, *here)
     (address,) = (made["addresses"] for made in restore["made"] if made["kind"] == "floating_ip")
     assert address[0].startswith("203.0.113.")
+
+
+@pytest.mark.parametrize(("quota", "size"), [("cores", "vcpus"), ("ram", "ram")])
+def test_a_project_that_has_no_room_for_the_flavors(lost: Shop, quota: str, size: str) -> None:
+    """Told before the volumes' long work, not by Nova after it."""
+    flavor = FLAVOR.get(lost.cloud(), ground(lost.cloud()).flavor_id)
+    assert flavor
+    path, needed = f"/sandbox/quotas/{lost.cloud().project_id}", 2 * flavor[size]
+    for limit, blockers in ((needed, []), (needed - 1, [f"the project's quota of {quota} has room for {needed - 1}"])):
+        lost.ask(path, "PUT", {"compute": {quota: limit}})
+        outline = lost.json("restore", lost.checkpoint, "--dry-run", status=len(blockers))["outline"]
+        assert outline["needs"][quota] == needed
+        assert [each["reason"].split(",")[0] for each in outline["blockers"]] == blockers
+    assert lost.in_vain("restore", lost.checkpoint, "--format", "json").document["restore"]["made"] == []
+    lost.ask(path, "PUT", {"compute": {quota: needed}})
+    lost.is_restored(lost.checkpoint)

@@ -113,6 +113,23 @@ def test_a_living_router_is_plugged_into_what_is_made(site: Topology) -> None:
     assert site.now(ROUTER, shop.router.id)["routes"] == [{"destination": "10.77.0.0/16", "nexthop": "10.20.0.9"}]
 
 
+def test_a_living_router_is_plugged_into_what_it_was_unplugged_from(site: Topology) -> None:
+    shop = shop_of(site)
+    before_legs = legs(site, shop.router.id)
+    checkpoint = site.saved_once(site.everything)
+    unplug(site, shop.router, shop.back)
+    before = legs(site, shop.router.id)
+
+    row = site.restored(checkpoint)
+
+    assert site.made(row) == ["router_interface"]
+    assert legs(site, shop.router.id) == before_legs
+    assert site.now(ROUTER, shop.router.id)["routes"] == [{"destination": "10.77.0.0/16", "nexthop": "10.20.0.9"}]
+    site.engine().roll_back(row["id"], site.cloud())
+    assert legs(site, shop.router.id) == before
+    assert site.now(ROUTER, shop.router.id)["routes"] == []
+
+
 def test_a_failed_restore_unplugs_a_living_router_again(site: Topology) -> None:
     shop = shop_of(site)
     checkpoint = site.saved_once(site.everything)
@@ -185,6 +202,20 @@ def test_the_gateway_goes_where_it_is_asked_to(site: Topology) -> None:
     wanted = {"public_network_id": site.external(), "restore_name": "second"}
     row = site.restored(checkpoint, parameters={ROUTER.type: wanted})
     assert site.now(ROUTER, site.became(row, shop.router))["name"] == "second"
+
+
+def test_options_for_a_living_network_and_router_that_are_used_are_not_lost_silently(site: Topology) -> None:
+    shop_of(site)
+    checkpoint = site.saved_once(site.everything)
+    before = site.ids()
+    wanted = {NETWORK.type: {"restore_name": "N2"}, ROUTER.type: {"public_network_id": site.external()}}
+
+    operation = site.restored(checkpoint, parameters=wanted)
+
+    assert site.ids() == before
+    ignored = "cannot: the living one is used as it is; surroundings `new` make one"
+    said = site.notes(operation)
+    assert (said["restore_name"], said["public_network_id"]) == (ignored, ignored)
 
 
 def test_a_route_that_leads_nowhere_is_left_out(site: Topology) -> None:

@@ -15,7 +15,6 @@ from karbor.cloud.images import IMAGE
 from karbor.cloud.kind import Kind
 from karbor.cloud.networks import FLOATING_IP, NETWORK, PORT, ROUTER, SECURITY_GROUP, SUBNET
 from karbor.cloud.servers import FLAVOR, KEYPAIR, SERVER, SERVER_GROUP
-from karbor.model.errors import NotFound
 from karbor.model.resource import Ref
 from karbor.store import operations
 
@@ -259,15 +258,17 @@ def test_a_suspended_server_is_refused_and_leaves_nothing(stage: Stage) -> None:
     assert inventory(stage) == before
 
 
-def test_a_server_in_error_is_not_offered(stage: Stage) -> None:
+def test_a_server_that_never_ran_is_refused_with_a_way_out(stage: Stage) -> None:
     stage.fault(service="compute", method="POST", path="/servers", action="late_error")
     cloud = stage.cloud()
     body = {"name": "broken", "flavorRef": smallest_flavor(cloud), "networks": "none", "imageRef": None}
     source = next(each for each in cloud.pages("image", "/images", "images") if each["status"] == "active")
     id = SERVER.create(cloud, {**body, "imageRef": source["id"]}, "karbor-" + "0" * 32)
     stage.until(lambda: stage.now(SERVER, id)["status"] == "ERROR")
-    with pytest.raises(NotFound, match="is in state ERROR and cannot be protected"):
-        stage.protect(Ref(SERVER.type, id))
+    operation = stage.protect(Ref(SERVER.type, id))
+    assert operation["status"] == "error"
+    assert f"({id}) is ERROR; only servers that" in operation["error_info"]
+    assert "delete it where it has never run" in operation["error_info"]
 
 
 def test_a_failed_build_leaves_nothing_and_what_was_used_as_it_was(stage: Stage) -> None:
@@ -308,30 +309,3 @@ def test_in_another_projects_network_the_addresses_are_new_and_that_is_said(stag
     (restored_port,) = ports_of(stage, only_server(stage))
     assert (restored_port["network_id"], restored_port["name"]) == (office, "desk")
     assert notes(operation, stage)[f"address {address}"][0] == "cannot"
-
-
-def test_an_address_that_neutron_took_itself_is_given_up(stage: Stage) -> None:
-    """In a network that a restore makes, DHCP takes the first address, which here was the server's."""
-    network_id = stage.create(NETWORK, {"name": "net"})
-    body = {"network_id": network_id, "ip_version": 4, "cidr": "10.5.0.0/24", "enable_dhcp": False}
-    subnet = stage.create(SUBNET, body)
-    pairs = [{"ip_address": "10.5.0.99"}]
-    body = {"network_id": network_id, "fixed_ips": [{"subnet_id": subnet}], "allowed_address_pairs": pairs}
-    port = stage.create(PORT, body)
-    address = stage.now(PORT, port)["fixed_ips"][0]["ip_address"]
-    stage.cloud().put("network", f"/subnets/{subnet}", {"subnet": {"enable_dhcp": True}})
-    ref = image_booted(stage, networks=[{"port": port}])
-    checkpoint = protected(stage, ref)
-    stage.remove(SERVER, ref.id)
-    stage.remove(PORT, port)
-    stage.remove(NETWORK, network_id)
-    operation = restored(stage, checkpoint)
-    (restored_port,) = ports_of(stage, only_server(stage))
-    assert stage.now(SUBNET, restored_port["fixed_ips"][0]["subnet_id"])["cidr"] == "10.5.0.0/24"
-    assert restored_port["fixed_ips"][0]["ip_address"] != address
-    assert restored_port["allowed_address_pairs"] == [
-        {"ip_address": "10.5.0.99", "mac_address": restored_port["mac_address"]}
-    ]
-    outcome, why = notes(operation, stage)[f"address {address}"]
-    assert outcome == "mapped"
-    assert "409" in why

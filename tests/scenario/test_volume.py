@@ -166,18 +166,18 @@ def test_a_volume_that_is_not_at_rest_is_refused_in_words(stage: Stage) -> None:
     assert "cannot be protected while it is attaching; it has to be available or in-use" in operation["error_info"]
 
 
-def test_what_cannot_be_protected_is_not_offered(stage: Stage) -> None:
+def test_what_is_nothing_to_protect_is_not_offered(stage: Stage) -> None:
     good = volume_of(stage)
     stage.fault(service="volume", method="POST", path="/volumes", action="late_error")
     broken = VOLUME.create(stage.cloud(), {"size": 1}, "broken")
     cinders = stage.create(VOLUME, {"name": f"backup-vol-{good.id}", "size": 1})
     stage.until(lambda: stage.now(VOLUME, broken)["status"] == "error")
     inventory = Inventory(stage.cloud())
-    (offered,) = PROTECTABLE.all(inventory)
-    assert (offered.ref, offered.name, offered.extra_info) == (good, "data", {"availability_zone": "nova"})
-    for id in (broken, cinders):
-        with pytest.raises(NotFound, match="cannot be protected"):
-            PROTECTABLE.one(inventory, id)
+    offered = {resource.id: resource for resource in PROTECTABLE.all(inventory)}
+    assert set(offered) == {good.id, broken}
+    assert (offered[good.id].name, offered[good.id].extra_info) == ("data", {"availability_zone": "nova"})
+    with pytest.raises(NotFound, match="cannot be protected"):
+        PROTECTABLE.one(inventory, cinders)
 
 
 def test_a_restore_survives_the_backup_service(stage: Stage) -> None:

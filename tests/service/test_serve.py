@@ -15,31 +15,17 @@ from typing import Any
 
 import pytest
 import requests
+from doc_text import commands, read
+from processes import PATIENCE, running
 
 from karbor import clock
 from karbor.cloud.connection import Cloud
 from karbor.cloud.networks import NETWORK
 from karbor.providers import OS_INFRA
 from karbor.sandbox import Sandbox, is_running
+from karbor.testing.databases import state_address
 
-PATIENCE = 60.0
 SECRET = re.compile(r"password: (\w+)")
-
-
-@contextmanager
-def running(*words: str, until: str, stop: signal.Signals = signal.SIGTERM, **environment: str) -> Iterator[str]:
-    """A process that has said that it is ready, which ends well when it is asked to; the line that it said."""
-    command = [sys.executable, "-P", *words]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}) as process:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        assert until in line, line + process.stderr.read()
-        try:
-            yield line
-        finally:
-            process.send_signal(stop)
-            rest = process.stderr.read()
-        assert (process.wait(PATIENCE), rest) == (0, "")
 
 
 def serve(folder: Path, *words: str, stop: signal.Signals = signal.SIGTERM) -> Any:
@@ -158,7 +144,7 @@ def production(tmp_path: Path) -> Iterator[tuple[Path, ...]]:
     main.write_text(
         f"[DEFAULT]\nstate_path = {tmp_path}\nprovider_config_dir = {tmp_path}/providers.d\n"
         f"secret_key_file = {tmp_path}/secret.key\nosapi_karbor_listen_port = {port}\n"
-        f"[database]\nconnection = sqlite:///{tmp_path}/karbor.db\n"
+        f"[database]\nconnection = {state_address(tmp_path)}\n"
     )
     with Sandbox(tmp_path):
         environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(tmp_path / "clouds.yaml")}
@@ -184,18 +170,40 @@ def test_api_and_engine_from_configuration_files(tmp_path: Path, production: tup
         protect(member)
 
 
-def test_the_application_for_other_servers(production: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    from karbor import main
-    from karbor.serving.http import Server
+@contextmanager
+def served_by_gunicorn(port: int, files: tuple[Path, ...], log: Path) -> Iterator[None]:
+    """The command of the guide, on another port; it has to end well and without complaints."""
+    (words,) = (words for words in commands(read("docs/installation.md")) if words[0] == "gunicorn")
+    line = [word.replace("8799", str(port)) for word in words[1:]]
+    environment = {**os.environ, "KARBOR_CONFIG_FILES": ":".join(map(str, files))}
+    program = Path(sys.executable).with_name("gunicorn")
+    with log.open("w") as said, subprocess.Popen([program, *line], stderr=said, env=environment) as process:
+        try:
+            deadline = clock.monotonic() + PATIENCE
+            while not is_listening(port):
+                assert process.poll() is None and clock.monotonic() < deadline, log.read_text()
+                clock.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert not re.search(r"ERROR|CRITICAL|WARNING|Traceback", log.read_text()), log.read_text()
 
-    monkeypatch.setenv("KARBOR_CONFIG_FILES", ":".join(map(str, production)))
-    server = Server(main.wsgi(), "127.0.0.1", 0, 2)
-    server.start()
-    try:
-        assert requests.get(f"{server.url}/healthcheck", timeout=PATIENCE).status_code == 200
-        assert requests.get(f"{server.url}/v1/x/plans", timeout=PATIENCE).status_code == 401
-    finally:
-        server.stop()
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as found:
+        return found.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_gunicorn_serves_the_application_in_many_processes(tmp_path: Path, production: tuple[Path, ...]) -> None:
+    url = Member(tmp_path).url().partition("/v1")[0]
+    files = [word for file in production for word in ("--config-file", str(file))]
+    engine = str(Path(sys.executable).with_name("karbor-engine"))
+    with served_by_gunicorn(int(url.rpartition(":")[2]), production, tmp_path / "gunicorn.log"):
+        assert requests.get(f"{url}/healthcheck", timeout=PATIENCE).status_code == 200
+        assert requests.get(f"{url}/v1/x/plans", timeout=PATIENCE).status_code == 401
+        with running(engine, *files, until="looks for work"):
+            protect(Member(tmp_path))
 
 
 def test_a_program_without_its_configuration_says_so(tmp_path: Path) -> None:

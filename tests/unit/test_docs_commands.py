@@ -19,7 +19,7 @@ from karbor.plugins.base import VERBS
 from karbor.serving import manage
 
 GUIDE = read("docs/plugin-guide.md")
-CLIENTS = ("openstack.volume.v3", "openstack.compute.v2", "openstack.image.v2", "openstack.network.v2")
+CLIENTS = tuple(f"openstack.{api}" for api in ("volume.v3", "compute.v2", "image.v2", "network.v2", "identity.v3"))
 
 
 def lines(program: str) -> list[Any]:

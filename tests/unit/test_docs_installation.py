@@ -15,7 +15,8 @@ from doc_text import ROOT, blocks, commands, read, spans
 from oslo_policy import opts as policy_options
 from test_no_heat import mentions
 
-from karbor import config, main
+from karbor import config, main, notifier
+from karbor.engine.worker import TRIES
 from karbor.serving import manage, programs, status
 from karbor.store import upkeep
 
@@ -27,6 +28,7 @@ PROGRAMS: dict[str, click.Command] = {
     "karbor-api": programs._api,
     "karbor-engine": programs._engine,
 }
+AS_SERVICE = ["runuser", "-u", "karbor", "--"]
 OPENSTACK = {"mysql", "keystone", "cinder", "glance", "nova", "neutron"}
 
 
@@ -44,7 +46,8 @@ def parse(program: str, words: list[str]) -> click.Context:
 
 
 def typed_in_the_guide() -> list[list[str]]:
-    lines = list(commands(TEXT))
+    told = [*commands(TEXT), *commands(read("docs/operations.md"))]
+    lines = [words[4:] if words[:4] == AS_SERVICE else words for words in told]
     for unit in blocks(TEXT, "ini"):
         lines += [shlex.split(found) for found in re.findall(r"^ExecStart=/opt/karbor/bin/(.*)$", unit, re.MULTILINE)]
     return [words for words in lines if words and words[0] in PROGRAMS]
@@ -95,6 +98,14 @@ def test_every_key_of_the_configuration_is_there(tmp_path: Path) -> None:
     assert config.settings([tmp_path / "karbor.conf"]).osapi_karbor_listen_port == config.PORT
 
 
+def test_the_settings_of_notifications_are_used(tmp_path: Path) -> None:
+    (text,) = [block for block in blocks(TEXT, "ini") if f"[{notifier.SECTION}]" in block]
+    (tmp_path / "karbor.conf").write_text(text)
+    found = config.settings([tmp_path / "karbor.conf"])[notifier.SECTION]
+    assert (found.driver, found.topics) == (["messagingv2"], ["notifications"])
+    assert found.transport_url.startswith("rabbit://")
+
+
 def test_the_plugins_times_are_allowed(tmp_path: Path) -> None:
     values = dict(re.findall(r"KARBOR_(MIN_INTERVAL|MIN_WINDOW|MAX_WINDOW):-(\d+)", SETTINGS))
     names = {"MIN_INTERVAL": "min_interval", "MIN_WINDOW": "min_window_time", "MAX_WINDOW": "max_window_time"}
@@ -114,7 +125,7 @@ def test_defaults_that_are_told() -> None:
 
 def test_the_application_is_where_servers_look() -> None:
     found = re.findall(r"'karbor\.main:(\w+)\(\)'", TEXT)
-    assert found == ["wsgi", "wsgi"]
+    assert found == ["wsgi"]
     assert callable(getattr(main, found[0]))
 
 
@@ -146,7 +157,7 @@ def test_nothing_more_is_installed_or_enabled(text: str) -> None:
     assert needed <= OPENSTACK
     installed = {word for line in re.findall(r"(?:pip_install|pip install) (.*)", text) for word in line.split()}
     files = {"--constraint", "constraints.txt", "constraints-clients.txt", "."}
-    assert installed - files <= {"PyMySQL", "python-karborclient", "python-openstackclient"}
+    assert installed - files <= {"PyMySQL", "gunicorn", "python-karborclient", "python-openstackclient"}
     assert not re.search(r"apt(-get)? |dnf |yum |install_package", text)
 
 
@@ -155,3 +166,7 @@ def test_mistakes_would_be_found() -> None:
         parse("karbor-manage", ["db", "synch"])
     with pytest.raises(click.UsageError):
         parse("karbor-manage", ["register", "--os-cloud", "x", "--url", "http://x", "--role", "y"])
+
+
+def test_how_often_the_unforeseen_is_tried() -> None:
+    assert f"is tried {TRIES} times" in " ".join(TEXT.split())

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import configparser
 import re
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
-from doc_text import blocks, read, rows
+from doc_text import ROOT, blocks, read, rows
 
-from karbor import main
+from karbor import main, notifier
 from karbor.cli import results, running
 from karbor.cli.choices import Choices
 from karbor.cli.workplace import Workplace
 from karbor.cloud.blockstorage import BACKUP, SNAPSHOT, VOLUME
 from karbor.cloud.networks import NETWORK
 from karbor.cloud.servers import SERVER
+from karbor.engine.events import tell_rest
 from karbor.engine.scope import Settings
 from karbor.model.resource import Ref
 from karbor.plugins import registry
 from karbor.providers import OS_INFRA, load_providers
-from karbor.store import journal
+from karbor.store import journal, operations, schema
 from karbor.testing.rig import Rig
 
 TEXT = read("docs/operations.md")
@@ -105,3 +107,20 @@ def test_the_commands_that_messages_name_are_told() -> None:
 
 def test_a_claim_ends_when_it_says() -> None:
     assert f"ends {journal.LEASE_SECONDS:.0f} seconds after" in TEXT
+
+
+def test_every_event_is_told() -> None:
+    sources = [path.read_text() for path in (ROOT / "src" / "karbor" / "api" / "v1").glob("*.py")]
+    sent = {name for text in sources for name in re.findall(r'events\.told\(\s*service, request, "(\w+)"', text)}
+    assert len(sent) == 13
+    assert {name for row in rows(TEXT, "request") for name in re.findall(r"`(\w+)`", row[1])} == sent
+    ends = {name for row in rows(TEXT, "event") for name in re.findall(r"`([\w.]+)`", row[0])}
+    assert ends == {f"karbor.{verb}.{how}" for verb in operations.STARTED for how in ("end", "error")}
+
+
+def test_what_is_told_of_the_end_of_work() -> None:
+    columns = {column.name: "" for column in schema.operations.columns}
+    told: list[Mapping[str, Any]] = []
+    tell_rest(lambda _, payload: told.append(payload), {**columns, "status": "error"})
+    assert {name for name in told[0] if f"`{name}`" not in TEXT} == set()
+    assert f"up to {notifier.KEPT} notifications" in TEXT

@@ -29,6 +29,7 @@ from karbor.api.v1 import (
     verifications,
     versions,
 )
+from karbor.store.database import again
 
 LOG = logging.getLogger(__name__)
 
@@ -82,6 +83,8 @@ OPEN: Mapping[str, Callable[[Service, falcon.Request], Answer]] = {
     "/openapi.json": openapi.handler(PREFIX, ROUTES),
 }
 """What answers without a token."""
+VERSION = PREFIX.partition("/{")[0]
+"""The version alone: nothing is there, with or without a token."""
 
 
 def make_app(
@@ -120,7 +123,8 @@ class _Front:
             return start_response(status, [*headers, *ids], *exc_info)
 
         LOG.debug("%s %s %s", request_id, environ.get("REQUEST_METHOD"), path)
-        return (self._public if path in OPEN else self._guarded)(environ, start)
+        is_open = path in OPEN or path.rstrip("/") == VERSION
+        return (self._public if is_open else self._guarded)(environ, start)
 
 
 class _KnownMethods:
@@ -148,7 +152,7 @@ def _guarded(service: Service, enforcer: Enforcer, handler: Handler) -> Callable
         caller = identity.caller_of(request, project_id)
         request.context.caller = caller
         request.context.enforcer = enforcer
-        _write(response, handler(service, caller, request, **ids))
+        _write(response, again(lambda: handler(service, caller, request, **ids)))
 
     return respond
 

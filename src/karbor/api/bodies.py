@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -67,11 +67,24 @@ def check_uuid(name: str, text: str) -> str:
     return text
 
 
+def is_storable(value: str | float) -> bool:
+    """Whether every database and bank can hold a text, or a number."""
+    if isinstance(value, str):
+        return not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value)
+    return abs(value) <= LARGEST
+
+
 def fields(properties: Mapping[str, Schema], *, required: Iterable[str] = (), **more: Any) -> Schema:
     """The schema of an object with exactly these fields."""
     return {
         "type": "object", "properties": dict(properties), "required": [*required], "additionalProperties": False, **more
     }  # fmt: skip
+
+
+def check_text(name: str, text: str) -> None:
+    """Raises Invalid naming the field, where no database could hold the text."""
+    if not is_storable(text):
+        raise Invalid(f"{name}: the text has a character that cannot be stored (zero, or half of a pair)")
 
 
 class Body:
@@ -96,12 +109,24 @@ class Body:
 
 def read_json(request: falcon.Request) -> Any:
     """The body as JSON that any database and bank can hold. Raises Invalid, and Fault 413."""
+    if "document" not in request.context:  # it can be read once, and a handler may run again
+        request.context.document = _read_json(request)
+    return request.context.document
+
+
+def _read_json(request: falcon.Request) -> Any:
     content_type = (request.content_type or "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise Invalid(f"Content-Type: {content_type[:_SHOWN]!r} is not understood; send application/json")
     if (request.content_length or 0) > MAX_BYTES:
         _too_large()
-    data = request.stream.read(MAX_BYTES + 1) if _is_chunked(request) else request.bounded_stream.read(MAX_BYTES + 1)
+    stream = request.stream if _is_chunked(request) else request.bounded_stream
+    try:
+        data = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        if "too large" in str(error).lower():  # a chunk that the server does not take in
+            _too_large()
+        raise Invalid(f"body: it did not arrive: {error}") from None
     if len(data) > MAX_BYTES:
         _too_large()
     try:
@@ -135,19 +160,14 @@ def _check_values(document: Any) -> None:
             raise Invalid(f"{_words(path)}: it is nested deeper than {MAX_DEPTH}")
         if isinstance(value, dict):
             for name, item in value.items():
-                _check_text(name, path)
+                check_text(_words(path), name)
                 queue.append((item, (*path, name)))
         elif isinstance(value, list):
             queue.extend((item, (*path, index)) for index, item in enumerate(value))
         elif isinstance(value, str):
-            _check_text(value, path)
-        elif isinstance(value, (int, float)) and abs(value) > LARGEST:
+            check_text(_words(path), value)
+        elif isinstance(value, (int, float)) and not is_storable(value):
             raise Invalid(f"{_words(path)}: the number is too large")
-
-
-def _check_text(text: str, path: tuple[str | int, ...]) -> None:
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise Invalid(f"{_words(path)}: the text has a character that cannot be stored (zero, or half of a pair)")
 
 
 def _words(path: Iterable[str | int]) -> str:
@@ -156,6 +176,14 @@ def _words(path: Iterable[str | int]) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part[:_SHOWN]}"
     return text.lstrip(".") or "body"
+
+
+def _names(value: Any) -> Iterator[str]:
+    """The names of all fields in a value."""
+    if isinstance(value, dict):
+        yield from value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _names(item)
 
 
 def _sentence(error: ValidationError) -> str:
@@ -182,6 +210,6 @@ def _sentence(error: ValidationError) -> str:
             reason = f"it can be {', '.join(map(str, expected))}"
         case _:
             reason = f"it has to be {schema['description']}" if "description" in schema else error.message
-    if _SECRETS.intersection(map(str, path)):
+    if _SECRETS.intersection([*map(str, path), *_names(value)]):
         return f"{place}: {reason if error.validator in ('type', 'enum') else 'its value is not allowed'}"
     return f"{place}: {value!r:.{_SHOWN}} is not allowed; {reason}"

@@ -6,7 +6,9 @@ import json
 import logging
 
 import falcon
+import sqlalchemy as sa
 
+from karbor.api.identity import REQUEST_ID
 from karbor.model import errors
 
 LOG = logging.getLogger(__name__)
@@ -58,14 +60,16 @@ def body_of(status: int, message: str) -> dict[str, dict[str, object]]:
 def install(app: falcon.App[falcon.Request, falcon.Response]) -> None:
     """Let `app` answer every error in this form."""
     app.add_error_handler(Exception, _unexpected)
+    app.add_error_handler(sa.exc.OperationalError, _of_database)
+    app.add_error_handler(sa.exc.TimeoutError, _of_database)
     app.add_error_handler(falcon.HTTPError, _of_falcon)
     app.add_error_handler(errors.KarborError, _of_karbor)
 
 
-def _of_karbor(_: falcon.Request, response: falcon.Response, error: errors.KarborError, __: object) -> None:
+def _of_karbor(request: falcon.Request, response: falcon.Response, error: errors.KarborError, _: object) -> None:
     status = status_of(error)
     if status >= 500:
-        LOG.warning("answered %d: %s", status, error)
+        LOG.warning("%s %s %s was answered with %d: %s", _id(request), request.method, request.path, status, error)
     _write(response, status, str(error))
 
 
@@ -78,9 +82,21 @@ def _of_falcon(request: falcon.Request, response: falcon.Response, error: falcon
         _write(response, status, error.description or error.title or "the request is not understood")
 
 
+def _of_database(request: falcon.Request, response: falcon.Response, error: Exception, _: object) -> None:
+    """The database is away, or has no connection or lock to give: that passes, so it is worth another try."""
+    cause = getattr(error, "orig", error)
+    LOG.error("%s %s %s failed at the database: %s", _id(request), request.method, request.path, cause)
+    _write(response, 503, "the database does not answer now; try again later")
+
+
 def _unexpected(request: falcon.Request, response: falcon.Response, error: Exception, _: object) -> None:
-    LOG.error("%s %s failed", request.method, request.path, exc_info=error)
-    _write(response, 500, "the service has failed at this; its log has the reason under this request's id")
+    LOG.error("%s %s %s failed", _id(request), request.method, request.path, exc_info=error)
+    _write(response, 500, f"the service has failed at this; its log has the reason under {_id(request)}")
+
+
+def _id(request: falcon.Request) -> str:
+    """The request's id, which is in the answer too."""
+    return str(request.env.get(REQUEST_ID, "a request"))
 
 
 def _write(response: falcon.Response, status: int, message: str) -> None:

@@ -22,6 +22,7 @@ def caller_of(request: falcon.Request, project_id: str) -> Caller:
         user_id=environ.get("HTTP_X_USER_ID", ""),
         project_id=environ.get("HTTP_X_PROJECT_ID", ""),
         roles=frozenset(role.strip().lower() for role in environ.get("HTTP_X_ROLES", "").split(",") if role.strip()),
+        role_ids=tuple(role["id"] for role in token.get("roles", ())),
         token=environ.get("HTTP_X_AUTH_TOKEN", ""),
         delegated="application_credential" in token or "OS-TRUST:trust" in token,
         request_id=environ.get(REQUEST_ID, ""),

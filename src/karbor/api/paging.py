@@ -12,6 +12,7 @@ import falcon
 import sqlalchemy as sa
 
 from karbor.api import policy
+from karbor.api.bodies import is_storable
 from karbor.api.service import Limits
 from karbor.model.errors import Invalid, NotFound
 from karbor.store.listing import Condition, Page, matches, page_of
@@ -46,7 +47,10 @@ class Listing:
     """A list that is asked for."""
 
     page: Page
+    scope: tuple[Condition, ...] = ()
+    """What the caller may see."""
     where: tuple[Condition, ...] = ()
+    """What of it he asks for."""
 
 
 def exact(column: sa.ColumnElement[Any]) -> Match:
@@ -73,22 +77,22 @@ def listing(
     Raises Invalid naming the parameter.
     """
     query = query_of(request)
-    where = [match(name, values_of(query[name])) for name, match in filters.items() if name in query]
-    where += _tenants(request, table, query, strict)
-    return Listing(page(query, limits, [key for key in SORT_KEYS if key in table.c]), tuple(where))
+    where = [match(name, values_of(name, query[name])) for name, match in filters.items() if name in query]
+    scope = _tenants(request, table, query, strict)
+    return Listing(page(query, limits, [key for key in SORT_KEYS if key in table.c]), tuple(scope), tuple(where))
 
 
 def rows(database: sa.Engine, table: sa.Table, wanted: Listing, *more: Condition) -> list[Row]:
-    """The rows of the page. Raises NotFound for an unknown marker."""
-    return page_of(database, table, (*wanted.where, *more), wanted.page)
+    """The rows of the page, of those for which `more` holds too. Raises NotFound for an unknown marker."""
+    return page_of(database, table, wanted.scope, (*wanted.where, *more), wanted.page)
 
 
 def query_of(request: falcon.Request) -> dict[str, str]:
     """The parameters of the query; of one that is given twice the last one counts. Raises Invalid."""
     query = dict(parse_qsl(request.query_string, keep_blank_values=True, errors="surrogateescape"))
     for name, value in query.items():
-        if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in name + value):
-            raise Invalid(f"{ascii(name)[1:60]}: the value of the parameter is not text")
+        if not is_storable(name + value):
+            raise Invalid(f"{ascii(name)[1:-1][:60]}: the value of the parameter is not text")
     return query
 
 
@@ -135,7 +139,7 @@ def base_url(request: falcon.Request, limits: Limits) -> str:
     return f"{request.forwarded_scheme}://{request.forwarded_host}{request.root_path}"
 
 
-def values_of(text: str) -> list[str]:
+def values_of(name: str, text: str) -> list[str]:
     """The values that a filter was given: a list in Python's form means any of them. Raises Invalid."""
     if not text.startswith("["):
         return [text]
@@ -144,7 +148,9 @@ def values_of(text: str) -> list[str]:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return [text]
     if not isinstance(found, list) or len(found) > _MAX_VALUES:
-        raise Invalid(f"{text[:60]!r} is no list of at most {_MAX_VALUES} values")
+        raise Invalid(f"{name}: {text[:60]!r} is no list of at most {_MAX_VALUES} values")
+    if not all(isinstance(item, (str, int, float)) and is_storable(item) for item in found):
+        raise Invalid(f"{name}: {text[:60]!r} has an item that is neither a text nor a number that can be stored")
     return [str(item) for item in found]
 
 

@@ -142,9 +142,14 @@ def authorize(request: falcon.Request, rule: str, *, project_id: str | None = No
 
 def allows(request: falcon.Request, rule: str, *, project_id: str | None = None) -> bool:
     """Whether the caller of `request` may do what `rule` is about, as `authorize`."""
-    caller: Caller = request.context.caller
-    target = {"project_id": caller.project_id if project_id is None else project_id}
-    return bool(request.context.enforcer.enforce(rule, target, _credentials(caller)))
+    context = request.context
+    caller: Caller = context.caller
+    asked = (rule, caller.project_id if project_id is None else project_id)
+    answers: Any = context.setdefault("answers", {})
+    if asked not in answers:  # the same is asked more than once, and the library takes its time
+        target = {"project_id": asked[1]}
+        answers[asked] = context.enforcer.enforce(rule, target, _credentials(caller))
+    return bool(answers[asked])
 
 
 def is_admin(request: falcon.Request) -> bool:

@@ -10,10 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from karbor.cloud.delegation import Delegation
+from karbor.cloud.delegation import DAYS, Delegation
 from karbor.engine.intake import Intake
 from karbor.model.caller import Caller
 from karbor.model.errors import CloudError, Invalid
+from karbor.notifier import Notify, silence
 from karbor.plugins.base import Protectable
 from karbor.providers import Provider
 from karbor.store.sealed import Seal
@@ -58,6 +59,8 @@ class Service:
     wake: Callable[[], None]
     """Tells an engine in this process that there is work; does nothing where there is none."""
     limits: Limits = field(default_factory=Limits)
+    notify: Notify = silence
+    """Tells other services."""
 
     def provider(self, id: str) -> Provider:
         """Raises Invalid where no provider has this id."""
@@ -67,9 +70,9 @@ class Service:
             raise Invalid(f"provider_id: there is no provider {id!r}; GET /providers lists them") from None
 
     @contextmanager
-    def delegated(self, caller: Caller) -> Iterator[str]:
-        """A sealed credential that outlives the request; taken back when the block fails."""
-        credential = self.delegation.delegate(caller)
+    def delegated(self, caller: Caller, *, days: int | None = DAYS) -> Iterator[str]:
+        """A sealed credential that outlives the request by so many days at most; taken back when the block fails."""
+        credential = self.delegation.delegate(caller, days=days)
         try:
             yield self.seal.seal(credential)
         except BaseException:

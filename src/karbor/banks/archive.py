@@ -30,6 +30,9 @@ MANIFEST = "manifest.json"
 TOMBSTONE = "tombstone.json"
 DATA = "data"
 
+_OF_KARBOR_1 = re.compile(r"(^|/)checkpoints/[^/]+/(index\.json$|resource-data/)")
+"""How a key of Karbor 1.x begins; in a folder the name of its container may stand before it."""
+
 _PLAIN = 40
 """Characters of a long name that stay readable in its segment, before the hash that stands for it."""
 
@@ -69,36 +72,25 @@ class Archive:
         self._bank_id = ""
 
     def bank_id(self) -> str:
-        """The id that the bank got when it was first written to, "" before. Raises FormatTooNew, BankCorrupt."""
-        if not self._bank_id:
-            try:
-                label = documents.parse(self.bank, LABEL, documents.read(self.bank, LABEL))
-            except NoSuchObject:
-                return ""
-            match label:
-                case {"format": int(found), "bank_id": str(bank_id)}:
-                    check_format(found, self.bank.describe(LABEL))
-                    self._bank_id = bank_id
-                case _:
-                    raise BankCorrupt(f"{self.bank.describe(LABEL)} is damaged: it names no format and bank id")
+        """The id that the bank got when it was first written to, "" while it is empty.
+
+        Raises FormatTooNew, BankCorrupt, BankError where the bank is somebody else's.
+        """
+        if self._bank_id or self._read_label():
+            return self._bank_id
+        other = next(self.bank.list(), None)
+        if other is not None and not self._read_label():  # else another process has labelled it a moment ago
+            raise BankError(self._not_ours(other))
         return self._bank_id
 
     def claim(self) -> None:
         """Make sure that the bank is Karbor's, and label it when it is empty. Raises BankError."""
         if self.bank_id():
             return
-        other = next(self.bank.list(), None)
-        if self.bank_id():  # another process labelled it a moment ago
-            return
-        if other is not None:
-            raise BankError(
-                f"the bank at {self.bank.properties.location} is not Karbor's: it has no {LABEL} and is not empty "
-                f"(it holds {other}); name an empty place"
-            )
         label = {"format": FORMAT, "bank_id": clock.new_id(), "created_at": clock.now()}
         with suppress(AlreadyThere):
             self.bank.put(LABEL, documents.to_bytes(label), if_absent=True)
-        self.bank_id()
+        self._read_label()
 
     def begin(self, project_id: str, checkpoint_id: str, graph: ResourceGraph) -> None:
         """Keep the graph, before any hook runs. Again with the same graph is no error.
@@ -259,6 +251,33 @@ class Archive:
                 except BankCorrupt as error:
                     problems.append(str(error))
         return CheckReport(done, artifacts, tuple(problems))
+
+    def _read_label(self) -> bool:
+        """Whether the bank has its label, from which its id is known then. Raises FormatTooNew, BankCorrupt."""
+        try:
+            label = documents.parse(self.bank, LABEL, documents.read(self.bank, LABEL))
+        except NoSuchObject:
+            return False
+        match label:
+            case {"format": int(found), "bank_id": str(bank_id)}:
+                check_format(found, self.bank.describe(LABEL))
+                self._bank_id = bank_id
+            case _:
+                raise BankCorrupt(f"{self.bank.describe(LABEL)} is damaged: it names no format and bank id")
+        return True
+
+    def _not_ours(self, key: str) -> str:
+        """What is wrong with a bank without a label that holds `key`, its first object."""
+        place = self.bank.properties.location
+        if _OF_KARBOR_1.search(key):
+            return (
+                f"the bank at {place} holds checkpoints of Karbor 1 ({key}), which this version does not read; "
+                'keep it, and name an empty place: docs/installation.md, "Coming from Karbor 1.6"'
+            )
+        return (
+            f"the bank at {place} is not Karbor's: it has no {LABEL} and is not empty (it holds {key}); "
+            "name an empty place"
+        )
 
     def _folder(self, project_id: str, checkpoint_id: str) -> str:
         """Where the checkpoint lies, in a bank that this version can read. Raises FormatTooNew, Invalid."""

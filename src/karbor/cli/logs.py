@@ -20,13 +20,13 @@ LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 class Terminal(logging.Handler):
     """Writes to whatever standard error is at the moment: a progress bar puts itself in between while it is shown."""
 
-    def __init__(self, *, verbose: bool) -> None:
+    def __init__(self, *, verbose: bool, whole: bool) -> None:
         super().__init__(logging.DEBUG if verbose else logging.WARNING)
-        self._verbose = verbose
+        self._whole = whole
         self.addFilter(logging.Filter(OURS))
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record) if self._verbose else f"karbor: {record.getMessage()}", err=True)
+        click.echo(self.format(record) if self._whole else f"karbor: {record.getMessage()}", err=True)
 
 
 class PrivateFile(logging.FileHandler):
@@ -38,15 +38,18 @@ class PrivateFile(logging.FileHandler):
         )
 
 
-def set_up(*, verbose: bool, file: Path | None) -> None:
-    """Send the log of this process where the command line says. Raises OSError when the file cannot be written."""
+def set_up(*, verbose: bool, file: Path | None, service: bool = False) -> None:
+    """Send the log of this process where the command line says. Raises OSError when the file cannot be written.
+
+    A person at a terminal reads messages; of a `service` the terminal too shows when, how grave, and the traceback.
+    """
     if not verbose:
         warnings.simplefilter("ignore")  # libraries' advice to programmers
     root = logging.getLogger()
     for old in [found for found in root.handlers if isinstance(found, (Terminal, PrivateFile))]:
         root.removeHandler(old)
         old.close()
-    handlers: list[logging.Handler] = [Terminal(verbose=verbose)]
+    handlers: list[logging.Handler] = [Terminal(verbose=verbose, whole=verbose or service)]
     if file is not None:
         handlers.append(PrivateFile(file))
     for handler in handlers:

@@ -18,6 +18,8 @@ from karbor.model.resource import ResourceGraph
 from karbor.store import operations
 
 GOOD, FAILED, PARTIAL = 0, 1, 3
+FINISHED = ("available", "success", "deleted", "deleting")
+"""The statuses of operations that have done what was asked for."""
 
 Row = Mapping[str, Any]
 
@@ -37,6 +39,8 @@ def conclude(workplace: Workplace, outcome: Outcome) -> int:
     tell(workplace, outcome.row)
     if outcome.row["phase"] != "ended":
         click.echo(f"karbor: {workplace.sentence(outcome.row)}", err=True)
+    elif outcome.interrupted and outcome.row["status"] in FINISHED:
+        click.echo(f"karbor: operation {outcome.row['id']} had come to its end before it could be cancelled", err=True)
     return exit_status(workplace, outcome)
 
 
@@ -63,7 +67,7 @@ def subject(workplace: Workplace, row: Row) -> tuple[str, dict[str, Any]]:
 
 def status_of(row: Row, document: Mapping[str, Any]) -> int:
     """0 all good; 3 where something good has come of a protect, or stands after a restore that keeps; else 1."""
-    if row["status"] in ("available", "success", "deleted", "deleting") and row["phase"] == "ended":
+    if row["status"] in FINISHED and row["phase"] == "ended":
         return GOOD
     some = any(item["status"] == "available" for item in document["resources"])
     if row["operation_type"] == "protect" and row["phase"] == "ended" and some:

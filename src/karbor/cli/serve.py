@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from karbor.cli import logs
 from karbor.cli.choices import Choices, Command, common
 
 Serve = Callable[..., None]
@@ -46,6 +47,7 @@ def command(serve: Callable[[], Serve]) -> click.Command:
         def ready(url: str) -> None:
             click.echo(f"karbor: the API is at {url}; its clouds are in {choices.folder / 'clouds.yaml'}", err=True)
 
+        logs.set_up(verbose=choices.verbose, file=choices.log_file, service=True)
         serve()(Path(choices.folder), port, sandbox_port, ready=ready)
 
     return serve_command  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 from keystoneauth1 import exceptions as ksa
@@ -56,11 +57,40 @@ def log_in(name: str, region: CloudRegion, timeout: float) -> tuple[Session, Acc
 
 
 def set_up(session: Session, timeout: float) -> Session:
-    """The session itself, with a time limit for each connect and read and with as many connections as threads."""
+    """The session itself, with a time limit for each connect and read and with as many connections as threads.
+
+    Raises Invalid where the authorities that it is to trust cannot be read.
+    """
+    if isinstance(session.verify, str):
+        check_authorities(session.verify)
     session.timeout = timeout
     for scheme in ("http://", "https://"):
         session.session.mount(scheme, TCPKeepAliveAdapter(pool_maxsize=CONNECTIONS))
     return session
+
+
+def check_authorities(path: str) -> None:
+    """Raises Invalid where a file or folder has no certificates of authorities."""
+    place = {"capath" if Path(path).is_dir() else "cafile": path}
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**place)
+    except OSError as error:  # also what ssl raises for a file without certificates
+        raise Invalid(f"the authorities' certificates in {path} cannot be read: {error}") from error
+
+
+def why_silent(error: Exception) -> str:
+    """Why a request got no answer, and what to do where a certificate is the reason."""
+    if _is_of_tls(error):
+        return (
+            f"{error}; if its certificate is from an authority of your own, name the file with that one's certificate: "
+            "`cacert` of a cloud in clouds.yaml, `cafile` of the service in karbor.conf"
+        )
+    return str(error)
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    """Whether an error, or what led to it, is of TLS: looking for versions reports every reason as one of its own."""
+    return error is not None and (isinstance(error, ksa.SSLError) or _is_of_tls(error.__cause__ or error.__context__))
 
 
 def access_of(name: str, session: Session, auth: BaseIdentityPlugin, proof: str) -> AccessInfo:
@@ -73,8 +103,10 @@ def access_of(name: str, session: Session, auth: BaseIdentityPlugin, proof: str)
     except ksa.Unauthorized as error:
         raise Unauthorized(f"logging in to cloud {name!r} was refused; check {proof}: {error}", 401) from error
     except (ksa.ConnectionError, ksa.HttpServerError) as error:
-        raise Unclear(f"logging in to cloud {name!r} got no answer: {error}") from error
+        raise Unclear(f"logging in to cloud {name!r} got no answer: {why_silent(error)}") from error
     except (ConfigException, ksa.ClientException) as error:
+        if _is_of_tls(error):
+            raise Unclear(f"logging in to cloud {name!r} got no answer: {why_silent(error)}") from error
         raise Invalid(
             f"logging in to cloud {name!r} is not possible; check its auth URL, and {proof}: {error}"
         ) from error

@@ -74,7 +74,7 @@ class Volume(_Storage):
             metadata=body.get("metadata") or {},
         )
 
-    def needs(self, body: Body) -> Mapping[str, int]:
+    def needs(self, cloud: Cloud, body: Body) -> Mapping[str, int]:
         return {"volumes": 1, "gigabytes": int(body.get("size") or 0)}
 
     def delete(self, cloud: Cloud, id: str) -> None:
@@ -86,6 +86,13 @@ class Volume(_Storage):
             if obj and self.state(obj) == "in-use" and not obj["attachments"]:
                 self.action(cloud, id, "os-detach", {})
             raise
+
+    def holders(self, cloud: Cloud, id: str) -> Iterator[str]:
+        for attachment in (self.get(cloud, id) or {}).get("attachments", ()):
+            yield f"server {attachment['server_id']}, which it is attached to"
+        for snapshot in SNAPSHOT.matching(cloud, volume_id=id):
+            if snapshot["volume_id"] == id:
+                yield f"its snapshot {snapshot['id']}"
 
     def restore(self, cloud: Cloud, *, id: str, backup_id: str) -> None:
         """Ask for the backup to be written over the volume. Raises NotNow while either is busy."""
@@ -168,7 +175,7 @@ class Snapshot(_Storage):
     def settle(self, cloud: Cloud, id: str, body: Body, tag: str) -> None:
         cloud.put(self.service, f"{self.at(id)}/metadata", {"metadata": dict(body.get("metadata") or {})})
 
-    def needs(self, body: Body) -> Mapping[str, int]:
+    def needs(self, cloud: Cloud, body: Body) -> Mapping[str, int]:
         return {"snapshots": 1}
 
 
@@ -188,7 +195,7 @@ class Backup(_Storage):
     def find(self, cloud: Cloud, body: Body, tag: str, before: Any) -> list[str]:
         return _marked(self.matching(cloud, volume_id=body["volume_id"]), tag)
 
-    def needs(self, body: Body) -> Mapping[str, int]:
+    def needs(self, cloud: Cloud, body: Body) -> Mapping[str, int]:
         return {"backups": 1}
 
     def siblings(self, cloud: Cloud, *, volume_id: str) -> list[Object]:

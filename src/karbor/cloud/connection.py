@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypedDict, Unpack
 from urllib.parse import parse_qsl, urlsplit
@@ -16,7 +17,7 @@ from keystoneauth1.session import Session
 from openstack.config.cloud_region import CloudRegion, from_session
 
 from karbor import clock
-from karbor.cloud.access import find_region, log_in
+from karbor.cloud.access import find_region, log_in, why_silent
 from karbor.cloud.answers import body_of, error_of, retry_after
 from karbor.cloud.kind import Kind, Object
 from karbor.cloud.poller import Reads
@@ -87,6 +88,29 @@ class Cloud:
         self._endpoints: dict[str, Endpoint] = {}
         self._extensions: frozenset[str] | None = None
         self._reads = Reads(self)
+        self._guard: Callable[[float], None] = lambda _seconds: None
+        self._remembered: dict[tuple[str, str, str, str | None], dict[str, Any]] | None = None
+
+    def guarded(self, guard: Callable[[float], None]) -> Self:
+        """The same cloud with a guard, which stops what it raises at.
+
+        It is called before each call that may change something and each part of an upload, with the seconds that
+        this may last: to connect, and to read.
+        """
+        found = copy(self)
+        found._guard = guard
+        return found
+
+    def remembering(self) -> Self:
+        """The same cloud for whoever only looks: what `get` has answered once it answers again without a request."""
+        found = copy(self)
+        found._remembered = {}
+        found._reads = Reads(found)
+        return found
+
+    def check(self) -> None:
+        """Raise what the guard raises."""
+        self._guard(2 * self.timeout)
 
     @classmethod
     def connect(cls, name: str, *, state: Path | None = None, timeout: float = 60.0, limit: int = 16) -> Self:
@@ -119,7 +143,13 @@ class Cloud:
 
         Raises CloudError.
         """
-        return body_of(self, self.request("GET", service, path, params=params, microversion=microversion))
+        question = (service, path, repr(params), microversion)
+        if self._remembered is not None and question in self._remembered:
+            return deepcopy(self._remembered[question])
+        answer = body_of(self, self.request("GET", service, path, params=params, microversion=microversion))
+        if self._remembered is not None:
+            self._remembered[question] = deepcopy(answer)
+        return answer
 
     def post(self, service: str, path: str, body: Any = None, **call: Unpack[CallOptions]) -> dict[str, Any]:
         """POST once; `{}` where the answer has no body. Raises CloudError; Unclear means: perhaps done."""
@@ -249,6 +279,8 @@ class Cloud:
         Nothing is logged of headers and bodies: they carry tokens, keys and user data.
         """
         endpoint = self._endpoint(service)
+        if method not in ("GET", "HEAD"):
+            self.check()
         started = clock.monotonic()
         try:
             response = self._session.request(
@@ -265,7 +297,7 @@ class Cloud:
         except ksa.Unauthorized as error:
             raise Unauthorized(f"{method} {path} of cloud {self.name!r}: login refused: {error}", 401) from error
         except ksa.ClientException as error:
-            raise Unclear(f"{method} {path} of cloud {self.name!r} got no answer: {error}") from error
+            raise Unclear(f"{method} {path} of cloud {self.name!r} got no answer: {why_silent(error)}") from error
         taken = clock.monotonic() - started
         LOG.debug("%s %s of cloud %r: %d in %.3f s", method, path, self.name, response.status_code, taken)
         return response
@@ -284,7 +316,9 @@ class Cloud:
         except ksa.EndpointNotFound:
             data = None
         except ksa.ClientException as error:
-            raise Unclear(f"the {service} service of cloud {self.name!r} does not say its versions: {error}") from error
+            raise Unclear(
+                f"the {service} service of cloud {self.name!r} does not say its versions: {why_silent(error)}"
+            ) from error
         if data is None:
             raise NotFound(
                 f"cloud {self.name!r} offers no {service} service in region {self.region!r}; `openstack catalog list` "

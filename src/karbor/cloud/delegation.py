@@ -12,9 +12,11 @@ from keystoneauth1.access import AccessInfo, AccessInfoV3
 from keystoneauth1.identity.access import AccessInfoPlugin
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from keystoneauth1.identity.v3 import ApplicationCredential, Password
+from keystoneauth1.service_token import ServiceTokenAuthWrapper
 from keystoneauth1.session import Session
 
-from karbor.cloud.access import access_of, set_up
+from karbor import clock
+from karbor.cloud.access import access_of, check_authorities, set_up, why_silent
 from karbor.cloud.answers import meaning, said
 from karbor.cloud.connection import Cloud
 from karbor.model.caller import Caller
@@ -23,25 +25,34 @@ from karbor.model.errors import Gone, Invalid, Unauthorized, Unclear
 TIMEOUT = 60.0
 """Seconds that one connect or one read of a request may take."""
 
+DAYS = 7
+"""Days that a trust for one operation lives at most; the operation may wait for its turn, and runs for long."""
+
 
 class Delegation:
     """The service user's door to Keystone. What it opens has the rights of the one whom it acts for, and no others.
 
-    The service user's own rights are used for one thing: he is the trustee of trusts. Every login raises
-    Unauthorized (wrong or run out), Invalid (cannot be a login, or without a project) or Unclear (no answer).
+    The service user's own rights are used for one thing: he is the trustee of trusts. With `vouch` he also sends a
+    token of his own beside a caller's, which lets it be used for some time after it has run out, with the caller's
+    rights (`keystoneauth1.service_token`). `cafile` has the certificates of the authorities
+    that are trusted in place of the system's; Invalid where it cannot be read. Every login raises Unauthorized (wrong
+    or run out), Invalid (cannot be a login, or without a project) or Unclear (no answer).
     """
 
     def __init__(
         self, *, auth_url: str, region: str = "", username: str, password: str, project_name: str,
         user_domain_name: str = "Default", project_domain_name: str = "Default", cafile: str | None = None,
-        interface: str = "public",
+        interface: str = "public", vouch: bool = False,
     ) -> None:  # fmt: skip
         self._auth_url = auth_url.rstrip("/")
         self._region = region
         self._user: dict[str, Any] = {"username": username, "password": password, "user_domain_name": user_domain_name}
         self._own_project: dict[str, Any] = {"project_name": project_name, "project_domain_name": project_domain_name}
+        if cafile is not None:
+            check_authorities(cafile)
         self._cafile = cafile
         self._interface = interface
+        self._vouch = vouch
 
     @property
     def auth_url(self) -> str:
@@ -61,6 +72,8 @@ class Delegation:
         if access.project_id != project_id:
             raise Invalid(f"the token is for project {access.project_id}, not for project {project_id}")
         session.auth = AccessInfoPlugin(access, auth_url=self._auth_url)
+        if self._vouch:
+            session.auth = ServiceTokenAuthWrapper(session.auth, self._own_auth)
         return self._cloud(session, access)
 
     def by_credential(self, credential: Mapping[str, Any]) -> Cloud:
@@ -76,24 +89,25 @@ class Delegation:
         words = f"the {credential['kind'].replace('_', ' ')} that was given"
         return self._cloud(*self._log_in(self._plugin(credential, auth_url), words, auth_url), auth_url)
 
-    def delegate(self, caller: Caller) -> dict[str, Any]:
+    def delegate(self, caller: Caller, *, days: int | None = DAYS) -> dict[str, Any]:
         """What outlives the request and has the caller's rights in his project, all of them and no others.
 
-        A trust made with his token; where Keystone makes none for it (`caller.delegated`) the token itself, for as
-        long as it lives. Raises CloudError.
+        A trust made with his token, which ends by itself after so many days: one that is made and not recorded, because
+        the process dies in between, gives nobody rights for ever. Where Keystone makes none for it (`caller.delegated`)
+        the token itself, for as long as it lives. Raises CloudError.
         """
         if caller.delegated:
             return {"kind": "token", "token": caller.token, "project_id": caller.project_id}
-        session = self._session()
-        roles = self._read(session, caller.token).role_ids or []
         trust = {
             "trustor_user_id": caller.user_id,
             "trustee_user_id": self._own_id,
             "project_id": caller.project_id,
             "impersonation": True,
-            "roles": [{"id": id} for id in roles],
+            "roles": [{"id": id} for id in caller.role_ids],
         }
-        answer = self._ask(session, "POST", "/OS-TRUST/trusts", caller.token, {"trust": trust})
+        if days is not None:
+            trust["expires_at"] = clock.days_ahead(days) + "Z"
+        answer = self._ask(self._shared, "POST", "/OS-TRUST/trusts", caller.token, {"trust": trust})
         return {"kind": "trust", "trust_id": answer["trust"]["id"], "project_id": caller.project_id}
 
     def revoke(self, credential: Mapping[str, Any]) -> None:
@@ -111,11 +125,20 @@ class Delegation:
             self._own_access()  # the service user himself is let in: so it is the trust that does not live any more
 
     @cached_property
+    def _shared(self) -> Session:
+        """For calls with a caller's token, whose connections stay open from one request to the next."""
+        return self._session()
+
+    @cached_property
     def _own_id(self) -> str:
         return str(self._own_access().user_id)
 
+    @property
+    def _own_auth(self) -> Password:
+        return Password(self._auth_url, **self._user, **self._own_project)
+
     def _own_access(self) -> AccessInfo:
-        return self._log_in(Password(self._auth_url, **self._user, **self._own_project), "the service's settings")[1]
+        return self._log_in(self._own_auth, "the service's settings")[1]
 
     def _log_in(self, auth: BaseIdentityPlugin, words: str, auth_url: str = "") -> tuple[Session, AccessInfo]:
         session = self._session(auth)
@@ -166,7 +189,7 @@ class Delegation:
                 authenticated=False, raise_exc=False, log=False,
             )  # fmt: skip
         except ksa.ClientException as error:
-            raise Unclear(f"{method} {path} of {self._auth_url} got no answer: {error}") from error
+            raise Unclear(f"{method} {path} of {self._auth_url} got no answer: {why_silent(error)}") from error
         if response.status_code >= 300:
             type_, text = said(response)
             message = f"{method} {path} of {self._auth_url}: {response.status_code} {text}"

@@ -78,6 +78,18 @@ class Kind:
         """
         raise NotImplementedError
 
+    def goes_with(self, body: Body) -> str:
+        """The id of the object whose deletion takes along what `body` asks for; empty where none does."""
+        return ""
+
+    def is_still(self, cloud: Cloud, id: str, body: Body) -> bool:
+        """Whether what has this id is what `body` asked for; where the id is a name, it may be another one by now."""
+        return True
+
+    def holders(self, cloud: Cloud, id: str) -> Iterator[str]:
+        """What keeps the object from being deleted, in words, as far as its owner can see that."""
+        return iter(())
+
     def settle(self, cloud: Cloud, id: str, body: Body, tag: str) -> None:
         """Put back what the tag replaced and remove what it added; may be called again."""
 
@@ -86,7 +98,7 @@ class Kind:
         owner = obj.get("project_id") or obj.get("tenant_id") or obj.get("owner")
         return owner is None or owner == cloud.project_id
 
-    def needs(self, body: Body) -> Mapping[str, int]:
+    def needs(self, cloud: Cloud, body: Body) -> Mapping[str, int]:
         """What one such object takes from the project's quotas, e.g. `{"volumes": 1, "gigabytes": 10}`."""
         return {}
 

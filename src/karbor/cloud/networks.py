@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 Route = Mapping[str, str]
 INTERFACE_OWNERS = ("network:router_interface", "network:ha_router_replicated_interface")
 """How the `device_owner` of a router's interface begins, in every sort of router."""
+DHCP_OWNER = "network:dhcp"
+"""The `device_owner` of the ports that Neutron's DHCP serves a network from."""
+RESERVED_FOR_DHCP = "reserved_dhcp_port"
+"""The `device_id` of such a port that no agent has yet; the next one takes it (neutron-lib, DEVICE_ID_RESERVED…)."""
 RULE_THERE = re.compile(r"Rule id is ([0-9a-f-]{36})")
 ANYWHERE = (None, "0.0.0.0/0", "::/0")
 """Remote prefixes that mean no restriction; Neutron holds rules that differ only so for the same."""
@@ -46,7 +50,7 @@ class _Tagged(RestKind):
     def settle(self, cloud: Cloud, id: str, body: Body, tag: str) -> None:
         self.put(cloud, id, description=body.get("description") or "")
 
-    def needs(self, body: Body) -> Mapping[str, int]:
+    def needs(self, cloud: Cloud, body: Body) -> Mapping[str, int]:
         return {self.quota: 1}
 
 
@@ -56,12 +60,10 @@ class Network(_Tagged):
     name, type = "network", "OS::Neutron::Network"
     path, singular, plural, quota = "/networks", "network", "networks", "networks"
 
-
-class Subnet(_Tagged):
-    """A subnet of one of the project's networks."""
-
-    name, type = "subnet", "OS::Neutron::Subnet"
-    path, singular, plural, quota = "/subnets", "subnet", "subnets", "subnets"
+    def holders(self, cloud: Cloud, id: str) -> Iterator[str]:
+        for port in cloud.pages(self.service, "/ports", "ports", params={"network_id": id}):
+            if port["network_id"] == id and port["device_owner"] != DHCP_OWNER:
+                yield _title(port)
 
 
 class Port(_Tagged):
@@ -70,9 +72,31 @@ class Port(_Tagged):
     name, type = "port", "OS::Neutron::Port"
     path, singular, plural, quota = "/ports", "port", "ports", "ports"
 
+    def of_dhcp(self, cloud: Cloud, network_id: str) -> Iterator[Object]:
+        """Those from which Neutron serves the addresses of one of the project's networks."""
+        for port in self.matching(cloud, network_id=network_id, device_owner=DHCP_OWNER):
+            if port["network_id"] == network_id and port["device_owner"] == DHCP_OWNER:
+                yield port
+
     def update(self, cloud: Cloud, *, id: str, **attributes: Any) -> None:
         """Change attributes of the port."""
         self.put(cloud, id, **attributes)
+
+
+class DhcpPort(Port):
+    """A port that is there before DHCP, which then serves the network from it. Listed until DHCP has taken it."""
+
+    name = "dhcp_port"
+
+    def create(self, cloud: Cloud, body: Body, tag: str) -> str:
+        return super().create(cloud, {**body, "device_owner": DHCP_OWNER, "device_id": RESERVED_FOR_DHCP}, tag)
+
+    def list(self, cloud: Cloud) -> Iterator[Object]:
+        found = self.matching(cloud, project_id=cloud.project_id, device_id=RESERVED_FOR_DHCP)
+        return (port for port in found if port["device_id"] == RESERVED_FOR_DHCP)
+
+    def goes_with(self, body: Body) -> str:
+        return str(body["network_id"])
 
 
 class RouterInterface(_Tagged):
@@ -104,7 +128,36 @@ class RouterInterface(_Tagged):
             return
 
 
-class Router(_Tagged):
+class _Connected(_Tagged):
+    """What an agent works on as a whole at each change as soon as it is connected, which costs Neutron much.
+
+    So it is made unconnected, and the call that connects it can take the tag off too.
+    """
+
+    def settle(self, cloud: Cloud, id: str, body: Body, tag: str) -> None:
+        if self.seen(cloud, id)["description"] == tag:
+            super().settle(cloud, id, body, tag)
+
+
+class Subnet(_Connected):
+    """A subnet of one of the project's networks. DHCP can be turned on later, where it has no IPv6 modes."""
+
+    name, type = "subnet", "OS::Neutron::Subnet"
+    path, singular, plural, quota = "/subnets", "subnet", "subnets", "subnets"
+
+    def goes_with(self, body: Body) -> str:
+        return str(body["network_id"])
+
+    def turn_on_dhcp(self, cloud: Cloud, *, id: str, **attributes: Any) -> None:
+        """Have Neutron serve its addresses. `attributes` are changed on the way."""
+        self.put(cloud, id, enable_dhcp=True, **attributes)
+
+    def has_dhcp(self, cloud: Cloud, *, id: str) -> bool | Step:
+        """Whether Neutron is to serve its addresses; it does a moment later."""
+        return bool(self.seen(cloud, id)["enable_dhcp"])
+
+
+class Router(_Connected):
     """A router. Interfaces, routes and the gateway are added to it when it exists."""
 
     name, type = "router", "OS::Neutron::Router"
@@ -134,9 +187,12 @@ class Router(_Tagged):
         """Whether it has all of these routes."""
         return all(dict(route) in self.seen(cloud, id)["routes"] for route in routes)
 
-    def set_gateway(self, cloud: Cloud, *, id: str, network_id: str) -> None:
-        """Connect it to an external network; which address it gets there is not a member's to choose."""
-        self.put(cloud, id, external_gateway_info={"network_id": network_id})
+    def set_gateway(self, cloud: Cloud, *, id: str, network_id: str, **attributes: Any) -> None:
+        """Connect it to an external network; which address it gets there is not a member's to choose.
+
+        `attributes` are changed on the way.
+        """
+        self.put(cloud, id, external_gateway_info={"network_id": network_id}, **attributes)
 
     def has_gateway(self, cloud: Cloud, *, id: str, network_id: str) -> bool | Step:
         """Whether its gateway is on this external network."""
@@ -153,27 +209,28 @@ class Router(_Tagged):
         cloud.put(self.service, f"{self.at(id)}/{change}", {"router": {"routes": [dict(route) for route in routes]}})
 
 
-class FloatingIp(_Tagged):
-    """A floating IP of an external network. Body: floating_network_id, port_id …"""
+class FloatingIp(_Connected):
+    """A floating IP of an external network, which points to nothing at first. Body: floating_network_id …"""
 
     name, type = "floating_ip", "OS::Neutron::FloatingIP"
     path, singular, plural, quota = "/floatingips", "floatingip", "floatingips", "floating_ips"
     extension = "router"
 
-    def associate(self, cloud: Cloud, *, id: str, port_id: str, fixed_ip_address: str | None = None) -> None:
-        """Point it to a port, which need not be bound yet; to the port's first address unless another is named."""
-        self.put(cloud, id, port_id=port_id, **({"fixed_ip_address": fixed_ip_address} if fixed_ip_address else {}))
+    def associate(
+        self, cloud: Cloud, *, id: str, port_id: str, fixed_ip_address: str | None = None, **attributes: Any
+    ) -> None:
+        """Point it to a port, which need not be bound yet; to the port's first address unless another is named.
 
-    def is_associated(self, cloud: Cloud, *, id: str, port_id: str) -> bool | Step:
-        """Whether it points to this port."""
-        return bool(self.seen(cloud, id)["port_id"] == port_id)
+        `attributes` are changed on the way.
+        """
+        address = {"fixed_ip_address": fixed_ip_address} if fixed_ip_address else {}
+        self.put(cloud, id, port_id=port_id, **address, **attributes)
 
-    def dissociate(self, cloud: Cloud, *, id: str) -> None:
-        """Let it point to nothing; one that is gone already does."""
-        try:
+    def dissociate(self, cloud: Cloud, *, id: str, port_id: str) -> None:
+        """Let it point to nothing, where it points to this port; one that is gone, or is used elsewhere, does not."""
+        found = self.get(cloud, id)
+        if found and found["port_id"] == port_id:
             self.put(cloud, id, port_id=None)
-        except Gone:
-            return
 
 
 class SecurityGroup(_Tagged):
@@ -181,6 +238,9 @@ class SecurityGroup(_Tagged):
 
     name, type = "security_group", "OS::Neutron::SecurityGroup"
     path, singular, plural, quota = "/security-groups", "security_group", "security_groups", "security_groups"
+
+    def holders(self, cloud: Cloud, id: str) -> Iterator[str]:
+        return (_title(port) for port in PORT.list(cloud) if id in port["security_groups"])
 
 
 class SecurityGroupRule(_Tagged):
@@ -207,6 +267,9 @@ class SecurityGroupRule(_Tagged):
         rules = self.matching(cloud, security_group_id=group)
         return [str(rule["id"]) for rule in rules if rule["security_group_id"] == group and _same(rule, body)]
 
+    def goes_with(self, body: Body) -> str:
+        return str(body["security_group_id"])
+
     def settle(self, cloud: Cloud, id: str, body: Body, tag: str) -> None:
         """Nothing was replaced."""
 
@@ -222,6 +285,12 @@ def _same(rule: Object, body: Body) -> bool:
     )
 
 
+def _title(port: Object) -> str:
+    """How a port is named to people: with what it belongs to."""
+    owner = f" of {port['device_owner'].partition(':')[0]} {port['device_id']}" if port["device_id"] else ""
+    return f"port {port['id']}{owner}"
+
+
 def _router_of(port: Object) -> str | None:
     """The router that a port is plugged into."""
     return str(port["device_id"]) if str(port["device_owner"]).startswith(INTERFACE_OWNERS) else None
@@ -230,6 +299,7 @@ def _router_of(port: Object) -> str | None:
 NETWORK = Network()
 SUBNET = Subnet()
 PORT = Port()
+DHCP_PORT = DhcpPort()
 ROUTER = Router()
 ROUTER_INTERFACE = RouterInterface()
 FLOATING_IP = FloatingIp()

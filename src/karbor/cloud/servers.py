@@ -57,8 +57,9 @@ class Server(RestKind):
             self.unlock(cloud, id=id)
             super().delete(cloud, id)
 
-    def needs(self, body: Body) -> Mapping[str, int]:
-        return {"instances": 1}
+    def needs(self, cloud: Cloud, body: Body) -> Mapping[str, int]:
+        flavor = FLAVOR.seen(cloud, body["flavorRef"])
+        return {"instances": 1, "cores": flavor["vcpus"], "ram": flavor["ram"]}
 
     def undeletable(self, obj: Object) -> bool:
         return self.state(obj) == "error" and not _task(obj)
@@ -205,9 +206,11 @@ class KeyPair(RestKind):
         return self.get(cloud, body["name"]) is not None
 
     def find(self, cloud: Cloud, body: Body, tag: str, before: Any) -> list[str]:
-        there = None if before else self.get(cloud, body["name"])
-        same = there is not None and there["public_key"].split()[:2] == body["public_key"].split()[:2]
-        return [str(body["name"])] if same else []
+        return [str(body["name"])] if not before and self.is_still(cloud, body["name"], body) else []
+
+    def is_still(self, cloud: Cloud, id: str, body: Body) -> bool:
+        there = self.get(cloud, id)
+        return there is not None and there["public_key"].split()[:2] == body["public_key"].split()[:2]
 
     def get(self, cloud: Cloud, id: str) -> Object | None:
         obj = super().get(cloud, id)
@@ -218,7 +221,7 @@ class KeyPair(RestKind):
         for entry in cloud.pages(self.service, self.path, self.plural):
             yield {**entry["keypair"], "id": entry["keypair"]["name"]}
 
-    def needs(self, body: Body) -> Mapping[str, int]:
+    def needs(self, cloud: Cloud, body: Body) -> Mapping[str, int]:
         return {"key_pairs": 1}
 
 
@@ -242,7 +245,7 @@ class ServerGroup(RestKind):
 
         return [str(obj["id"]) for obj in self.list(cloud) if obj["id"] not in before and same(obj)]
 
-    def needs(self, body: Body) -> Mapping[str, int]:
+    def needs(self, cloud: Cloud, body: Body) -> Mapping[str, int]:
         return {"server_groups": 1}
 
 

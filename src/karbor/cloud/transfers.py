@@ -24,13 +24,15 @@ PAUSE = 0.5
 class _Source:
     """Hands chunks on and remembers why they ended, since the HTTP library reports every OSError as its own."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, cloud: Cloud, chunks: Iterator[bytes]) -> None:
+        self.cloud = cloud
         self.chunks = chunks
         self.error: BaseException | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             for chunk in self.chunks:
+                self.cloud.check()
                 if chunk:  # an empty one would end a chunked body
                     yield chunk
         except BaseException as error:
@@ -45,7 +47,7 @@ def upload(cloud: Cloud, image_id: str, chunks: Iterator[bytes]) -> None:
     `queued` again). Raises Refused (it has its bytes), NotNow (it is getting some), OverQuota, Gone, Unclear.
     """
     path = f"/images/{image_id}/file"
-    source = _Source(chunks)
+    source = _Source(cloud, chunks)
     with cloud.uploads:
         # Looks at the token too: a login in the middle would send the rest of the chunks as if it were all.
         status = cloud.get("image", f"/images/{image_id}")["status"]

@@ -10,9 +10,11 @@ from typing import Any, NoReturn
 from karbor import clock
 from karbor.banks.section import Section
 from karbor.cloud.connection import Cloud
-from karbor.cloud.kind import KINDS, Kind, Object
+from karbor.cloud.kind import KINDS, Kind, Object, Step
 from karbor.engine import effects
 from karbor.engine.scope import Scope
+from karbor.engine.steps import COMPLETE, HOOKS_OF_A_NODE
+from karbor.engine.walk import Hopeless, NotYet
 from karbor.model.errors import Failed, KarborError
 from karbor.model.resource import Ref, Resource
 from karbor.plugins.base import Done
@@ -74,10 +76,28 @@ class ResourceView:
         return self._scope.section_of(self._ref)
 
     @cached_property
+    def _below(self) -> set[Ref]:
+        return set(self._scope.graph.below(self._ref))
+
+    def _check_complete(self, ref: Ref) -> bool:
+        """Whether `ref` is a resource below that this hook, which no edge puts after it, comes after all the same.
+
+        Raises NotYet until it has ended, Hopeless where it ended badly.
+        """
+        if self._hook == COMPLETE or ref not in self._below:
+            return False
+        step = self._scope.steps.node[ref] * HOOKS_OF_A_NODE + COMPLETE
+        if step not in self._scope.over:
+            raise NotYet(step)
+        if step in self._scope.undone:
+            raise Hopeless(step)
+        return True
+
+    @cached_property
     def _within_reach(self) -> set[Ref]:
         """Whose makes and uses this hook may ask for: what the edges say has ended before it."""
         graph = self._scope.graph
-        reach = {self._ref, *graph.below(self._ref)}
+        reach = {self._ref, *self._below}
         for target in graph.refers[self._ref]:
             if target in graph:
                 reach.update((target, *graph.below(target)))
@@ -158,8 +178,10 @@ class HookContext(ResourceView):
         entry = self._entry("act", key=key)
         if entry.state == "done":
             return
+        seen: bool | Step | None = None
         if entry.state == "":
-            if done(self.cloud) is True:
+            seen = done(self.cloud)
+            if seen is True:
                 self._scope.log.put(replace(entry, state="done", value={}))
                 return
             value = {"undo": undo_spec(undo) if undo else None}
@@ -172,6 +194,7 @@ class HookContext(ResourceView):
             do,
             done,
             patience,
+            seen=seen,
             moved=lambda: self._moved,
             cleaning=self._cleaning,
         )
@@ -189,6 +212,11 @@ class HookContext(ResourceView):
             entry = self._scope.log.put(replace(entry, state="done", value={"choice": look(self.cloud)}))
         return entry.value["choice"]
 
+    def chosen(self, ref: Ref, key: str) -> Any:
+        self._come_after(ref)
+        entry = self._scope.log.entry(Entry(self._scope.steps.node[ref], self._hook, "choose", key=key).name)
+        return entry.value["choice"] if entry else None
+
     def remove(self, kind: Kind, id: str) -> None:
         self._scope.check(cleaning=self._cleaning)
         if self._made():
@@ -203,11 +231,20 @@ class HookContext(ResourceView):
         return effects.wait(self._scope, kind, id, ready, cleaning=self._cleaning)
 
     def new(self, old: Ref) -> str:
+        self._come_after(old)
         for entry in self._scope.log.became(old):
             owner = self._scope.steps.refs[entry.node]
             if owner in self._within_reach and KINDS[entry.kind].type == old.type and entry.state != "removed":
+                self._come_after(owner)
                 return str(entry.value["id"])
         return self._nothing_became(old)
+
+    def _come_after(self, ref: Ref) -> None:
+        """Wait for a resource below where no edge does, and keep that: a rollback goes the same way back."""
+        if self._check_complete(ref):
+            entry = self._entry("after", old=ref)
+            if entry.state == "":
+                self._scope.log.put(replace(entry, state="done", value={"node": self._scope.steps.node[ref]}))
 
     def note(self, attribute: str, outcome: str, why: str = "") -> None:
         value = {"outcome": outcome, "why": why}

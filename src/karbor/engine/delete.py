@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from karbor import clock
 from karbor.banks.archive import NoSuchCheckpoint
 from karbor.cloud.kind import KINDS
-from karbor.engine import effects
+from karbor.engine import effects, waiting
 from karbor.engine.run import Run
 from karbor.engine.scope import Scope
 from karbor.engine.undertaking import Undertaking
@@ -30,11 +33,10 @@ class Delete(Undertaking):
         reason = "; ".join([*left, *(f"{refs[node]}: {reason}" for node, reason in reasons.items())])
         if not reason:
             self.archive.remove(self.project_id, self.checkpoint_id)
-            self._record("deleted")
-            self.end("deleted")
+            gone = {"status": "deleted", "reason": "", "ended_at": clock.now()}
+            self.end("deleted", also=partial(waiting.has_gone, row=self.row, changes=gone))
         elif not left and set(reasons) <= run.deferred:
-            self._record("deleting", reason)
-            self.end("deleting", reason)
+            self.end("deleting", reason, also=partial(waiting.has_to_wait, row=self.row, reason=reason))
         else:
             self._record("error-deleting", reason)
             self.end("error-deleting", reason)

@@ -39,7 +39,7 @@ def pause_before(now: float, age: float, looked: float) -> float:
     Looks are a power of two seconds apart and fall on multiples of it, so that all who wait look at the same moments
     and share their requests. A slow answer comes from a busy service, which is asked less often.
     """
-    wanted = max(age / 32, min(4 * looked, _COSTLIEST_PAUSE))
+    wanted = max(age / 32, min(8 * looked, _COSTLIEST_PAUSE))
     between = 2.0 ** math.floor(math.log2(min(max(wanted, _SHORTEST_PAUSE), _LONGEST_PAUSE)))
     return between - now % between
 
@@ -154,18 +154,20 @@ def wait(scope: Scope, kind: Kind, id: str, ready: Callable[[Object], bool], *, 
 
 def act(
     scope: Scope, what: str, do: Callable[[Cloud], object], done: Callable[[Cloud], bool | Step], seconds: float, *,
-    moved: Callable[[], Any], cleaning: bool = False,
+    moved: Callable[[], Any], seen: bool | Step | None = None, cleaning: bool = False,
 ) -> None:  # fmt: skip
     """Do something until `done` says that it is done.
 
-    `moved()` is any value that changes with the hook's own progress. Raises what `do` or `done` raise, but asks
-    again on NotNow as long as `seconds` last, and a few times when the outcome is unclear.
+    `seen` is what it said a moment ago, where it was asked. `moved()` is any value that changes with the hook's own
+    progress. Raises what `do` or `done` raise, but asks again on NotNow as long as `seconds` last, and a few times
+    when the outcome is unclear.
     """
     patience = Patience(scope, seconds, cleaning=cleaning)
     asked: float | None = None
     unclear = 0
     while True:
-        state = done(scope.cloud)
+        state = done(scope.cloud) if seen is None else seen
+        seen = None
         if state is True:
             return
         if state is False and (asked is None or clock.monotonic() - asked > _SETTLING):
@@ -220,7 +222,7 @@ def remove(scope: Scope, kind: Kind, id: str, *, cleaning: bool) -> None:
         try:
             patience.pause(f"{kind.name} {id} could not be removed: {reason}")
         except DeadlineExceeded as error:
-            way_out = _predicament(scope, kind, id) or "remove it by hand"
+            way_out = _predicament(scope, kind, id) or _hold(scope, kind, id) or "remove it by hand"
             raise KarborError(f"{error}; {way_out}; then repeat the command") from error
 
 
@@ -230,6 +232,14 @@ def _predicament(scope: Scope, kind: Kind, id: str) -> str:
         found = kind.get(scope.cloud, id)
         if found is not None and (way_out := kind.way_out(found)):
             return f"{kind.name} {id} stays in state {kind.state(found)!r}: {way_out}"
+    return ""
+
+
+def _hold(scope: Scope, kind: Kind, id: str) -> str:
+    """What holds an object, and that it has to let go; empty where that does not show."""
+    with suppress(CloudError):
+        if holders := list(kind.holders(scope.cloud, id)):
+            return f"it is held by {', '.join(holders)}: see that you need that no more, or take it off"
     return ""
 
 
@@ -252,7 +262,7 @@ def undo(scope: Scope, entry: Entry) -> None:
         id = entry.value.get("id")
         if id is None:
             id = _find(scope, kind, entry, scope.settings.in_doubt, cleaning=True)
-        if id is not None:
+        if id is not None and kind.is_still(scope.cloud, id, entry.value["body"]):
             remove(scope, kind, id, cleaning=True)
     elif entry.verb == "act" and entry.value.get("undo"):
         spec = entry.value["undo"]

@@ -9,9 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from karbor import clock
+from karbor.engine.events import tell_rest
 from karbor.engine.request import check_options
 from karbor.model.errors import Forbidden, Invalid, NotFound
 from karbor.model.resource import Ref
+from karbor.notifier import Notify, silence
 from karbor.providers import Provider
 from karbor.store import checkpoints, operations
 
@@ -22,10 +24,15 @@ class Intake:
     """How operations come into the service. `place` says where they run: `name`, `region`, `auth_url`.
 
     A `credential` is sealed text, with the rights of whoever asked; the row keeps it until it is not needed any more.
-    Operations are named by their ids. Whether one is the caller's own is looked up by who calls.
+    Operations are named by their ids. Whether one is the caller's own is looked up by who calls. `notify` tells other
+    services what is taken in as failed.
     """
 
-    def __init__(self, database: sa.Engine, providers: Mapping[str, Provider], place: Mapping[str, str]) -> None:
+    def __init__(
+        self, database: sa.Engine, providers: Mapping[str, Provider], place: Mapping[str, str],
+        notify: Notify = silence,
+    ) -> None:  # fmt: skip
+        self._notify = notify
         self._database = database
         self._providers = providers
         self._place = dict(place)
@@ -155,11 +162,13 @@ class Intake:
         row = operations.get(self._database, id)
         if row["phase"] == "ended":
             raise Invalid(f"operation {id} has ended; nothing is left to cancel")
-        if row["status"] in operations.ACTIVE:
+        active = row["status"] in operations.ACTIVE
+        if active:
             operations.cancel(self._database, id)
-        elif row["graph"] is None:
-            end_unstarted(self._database, row, "the operation was cancelled")
-        else:
+        if row["graph"] is None and not (active and operations.is_running(row)):
+            if end_unstarted(self._database, row, CANCELLED):
+                tell_rest(self._notify, operations.get(self._database, id))
+        elif not active:
             raise Invalid(f"operation {id} is {row['status']} and does not run; roll it back, or resume it")
 
     def _of_checkpoint(
@@ -182,9 +191,12 @@ class Intake:
                 check_options(verb, provider, refs, request["parameters"])
             except (NotFound, Invalid) as error:
                 state = {"status": "fail", "phase": "ended", "error_info": str(error), "ended_at": clock.now()}
-            return operations.add(
+            id = operations.add(
                 connection, operation_type=verb, checkpoint_id=checkpoint_id, request=dict(request), **state, **common
             )
+        if state.get("phase") == "ended":
+            tell_rest(self._notify, operations.get(self._database, id))
+        return id
 
     def _transaction(self, connection: sa.Connection | None) -> AbstractContextManager[sa.Connection]:
         """The caller's transaction, or a new one."""
@@ -253,7 +265,9 @@ def provider_of(providers: Mapping[str, Provider], row: Row) -> Provider:
     try:
         return providers[row["provider_id"]]
     except KeyError:
-        raise NotFound(f"the provider {row['provider_id']} of {row['id']} is not configured any more") from None
+        raise NotFound(
+            f"the provider {row['provider_id']} of {row['id']} is not configured any more; configure one with this id"
+        ) from None
 
 
 def check_deletable(connection: sa.Connection, row: Row) -> None:
@@ -282,20 +296,22 @@ def rollback_of(row: Row) -> dict[str, Any]:
     return {"phase": "rollback", "error_info": row["error_info"] or "rolled back on request", "ended_at": None}
 
 
-def end_unstarted(database: sa.Engine, row: Row, reason: str) -> None:
-    """End an operation that has done nothing yet and that nobody runs."""
+def end_unstarted(database: sa.Engine, row: Row, reason: str) -> bool:
+    """End an operation that has done nothing yet and that nobody runs; False where an engine has claimed it since."""
     status, ended_at = _UNSTARTED.get(row["operation_type"], "fail"), clock.now()
-    operations.release(
-        database, row["id"], row["epoch"], phase="ended", status=status, error_info=reason, ended_at=ended_at
-    )
-    match row["operation_type"]:
-        case "protect" | "copy":
-            checkpoints.update(
-                database, row["checkpoint_id"], status=status, reason=reason, ended_at=ended_at, bytes_in_bank=0
-            )
-        case "delete":
-            checkpoints.update(database, row["checkpoint_id"], status=status, reason=reason)
+    changes: dict[str, Any] = {"status": status, "reason": reason}
+    if row["operation_type"] in ("protect", "copy"):
+        changes |= {"ended_at": ended_at, "bytes_in_bank": 0}
+    with database.begin() as connection:
+        if not operations.let_go(
+            connection, row["id"], row["epoch"], phase="ended", status=status, error_info=reason, ended_at=ended_at
+        ):
+            return False
+        if row["operation_type"] in _UNSTARTED:
+            checkpoints.change(connection, row["checkpoint_id"], **changes)
+    return True
 
 
+CANCELLED = "the operation was cancelled"
 _UNSTARTED = {"protect": "error", "copy": "error", "delete": "error-deleting"}
 """The status of an operation that has ended without having begun, where it is not `fail`."""

@@ -13,6 +13,7 @@ from karbor.cloud.kind import KINDS, Kind, Object
 from karbor.engine.context import ResourceView, undo_spec
 from karbor.engine.scope import Scope
 from karbor.engine.steps import HOOKS_OF_A_NODE, SETTLE
+from karbor.engine.walk import CIRCLE, Hopeless, NotYet
 from karbor.model.errors import Gone, KarborError, Unauthorized
 from karbor.model.resource import Ref
 from karbor.plugins.base import HOOKS, Done, Operation
@@ -25,7 +26,10 @@ Outline = dict[str, Any]
 class _Draft:
     """What the planning of all hooks has gathered so far."""
 
-    items: list[dict[str, Any]] = field(default_factory=list)
+    cloud: Cloud
+    """Of one moment: what many resources need is looked at once."""
+    items: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+    """By what each is about: as in a journal, a call that is made again is the same one."""
     became: dict[Ref, tuple[Ref, str]] = field(default_factory=dict)
     chosen: dict[tuple[int, str], Any] = field(default_factory=dict)
 
@@ -56,37 +60,46 @@ def plan(scope: Scope) -> Outline:
     steps = scope.steps
     missing = [len(before) for before in steps.before]
     ready = deque(step for step, count in enumerate(missing) if not count)
-    draft = _Draft()
+    draft = _Draft(scope.cloud.remembering())
     blockers: list[dict[str, Any]] = []
-    poisoned: set[int] = set()
+    aside: dict[int, list[int]] = {}
     while ready:
         step = ready.popleft()
         node, hook = divmod(step, HOOKS_OF_A_NODE)
         operation = scope.operations[steps.refs[node]]
-        if step not in poisoned and hook != SETTLE and overrides(operation, hook):
+        if step not in scope.undone and hook < SETTLE and overrides(operation, hook):
             try:
                 getattr(operation, HOOKS[hook])(PlanningContext(scope, node, hook, draft))
+            except NotYet as error:
+                aside.setdefault(error.step, []).append(step)
+                continue
+            except Hopeless:
+                scope.undone.add(step)
             except KarborError as error:
                 if scope.suspends and isinstance(error, Unauthorized):
                     raise
                 blockers.append({"node": node, "reason": str(error)})
-                poisoned.add(step)
+                scope.undone.add(step)
+        scope.over.add(step)
+        ready.extend(aside.pop(step, ()))
         for later in steps.after[step]:
             missing[later] -= 1
-            if step in poisoned:
-                poisoned.add(later)
+            if step in scope.undone:
+                scope.undone.add(later)
             if not missing[later]:
                 ready.append(later)
-    needs = _needs(draft.items)
-    blockers.extend({"node": None, "reason": reason} for reason in _over_quota(needs, scope.cloud))
-    return {"items": draft.items, "blockers": blockers, "needs": needs}
+    blockers.extend({"node": step // HOOKS_OF_A_NODE, "reason": CIRCLE} for steps_ in aside.values() for step in steps_)
+    items = list(draft.items.values())
+    needs = _needs(items, draft.cloud)
+    blockers.extend({"node": None, "reason": reason} for reason in _over_quota(needs, draft.cloud))
+    return {"items": items, "blockers": blockers, "needs": needs}
 
 
-def _needs(items: list[dict[str, Any]]) -> dict[str, int]:
+def _needs(items: list[dict[str, Any]], cloud: Cloud) -> dict[str, int]:
     total: Counter[str] = Counter()
     for item in items:
         if item["verb"] == "make":
-            total.update(KINDS[item["kind"]].needs(item["body"]))
+            total.update(KINDS[item["kind"]].needs(cloud, item["body"]))
     return dict(total)
 
 
@@ -107,8 +120,13 @@ class PlanningContext(ResourceView):
         super().__init__(scope, node, hook)
         self._draft = draft
 
+    @property
+    def cloud(self) -> Cloud:
+        return self._draft.cloud
+
     def _item(self, verb: str, **facts: Any) -> None:
-        self._draft.items.append({"node": self._node, "hook": self._hook, "verb": verb, **facts})
+        name = (self._node, verb, facts.get("kind"), *facts.get("old", ()), facts.get("key"))
+        self._draft.items[name] = {"node": self._node, "hook": self._hook, "verb": verb, **facts}
 
     def make(self, kind: Kind, old: Ref, body: Mapping[str, Any], *, key: str = "", temporary: bool = False) -> str:
         self._item(
@@ -137,9 +155,11 @@ class PlanningContext(ResourceView):
         return self._draft.chosen[name]
 
     def new(self, old: Ref) -> str:
+        self._check_complete(old)
         owner, id = self._draft.became.get(old, (None, ""))
         if owner is None or owner not in self._within_reach:
             return self._nothing_became(old)
+        self._check_complete(owner)
         return id
 
     def note(self, attribute: str, outcome: str, why: str = "") -> None:
@@ -150,6 +170,10 @@ class PlanningContext(ResourceView):
         if found is None:
             raise Gone(f"{self.resource}: {kind.name} {id}, which it needs, does not exist any more", 404)
         return found
+
+    def chosen(self, ref: Ref, key: str) -> Any:
+        self._check_complete(ref)
+        return self._draft.chosen.get((self._scope.steps.node[ref], key))
 
     def remove(self, kind: Kind, id: str) -> None:
         """Nothing is removed by a plan."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from karbor import clock
+from karbor.engine import waiting
 from karbor.engine.discover import discover
 from karbor.engine.request import check_options
 from karbor.engine.run import Run
@@ -16,7 +18,7 @@ from karbor.model.manifest import Manifest, SavedCloud, SavedPlan, SavedResource
 from karbor.model.resource import Ref, Resource, ResourceGraph
 from karbor.plugins import registry
 from karbor.store import checkpoints
-from karbor.store.journal import Entry
+from karbor.store.journal import Also, Entry
 
 MANIFEST = Entry(node=-1, hook=-1, verb="manifest")
 
@@ -67,6 +69,11 @@ class Protect(Undertaking):
         checkpoints.update(
             self.database, self.checkpoint_id, status="error", reason=reason, ended_at=clock.now(), resources=resources
         )
+
+    def end(self, status: str, error_info: str | None = None, also: Also | None = None) -> None:
+        if status == "error":  # what was not saved has gone from its service, where a deletion may wait for that
+            also = partial(waiting.has_gone, row=self.row)
+        super().end(status, error_info, also)
 
     def _committed_manifest(self, graph: ResourceGraph) -> Manifest:
         """The manifest, whose bytes are journalled under this engine's claim before they go into the bank."""

@@ -62,7 +62,7 @@ def restore_document(database: sa.Engine, row: Row) -> Document:
     `made` holds what exists because of it; `left` the same where taking it back has not succeeded. Of a restore that
     was taken back nothing is left to tell but why.
     """
-    entries = [] if _is_taken_back(row) else operations.entries(database, row["id"])
+    entries = [] if _is_taken_back(row) else _entries(database, row)
     made = [_made(entry) for entry in entries if entry["verb"] == "make" and _stands(entry)]
     graph = _graph(row)
     return {
@@ -99,7 +99,7 @@ def verification_document(database: sa.Engine, row: Row) -> Document:
     return {
         **_run_facts(row),
         "resources": verified_resources(row, operations.results(database, row["id"])),
-        "notes": _notes(_graph(row), operations.entries(database, row["id"])),
+        "notes": _notes(_graph(row), _entries(database, row)),
     }
 
 
@@ -171,6 +171,11 @@ def _resources_under_way(database: sa.Engine, row: Row) -> list[Document]:
         if operation["checkpoint_id"] == row["id"] and operation["operation_type"] in ("protect", "copy"):
             return _resources(_graph(operation), operations.results(database, operation["id"]), row["status"])
     return []
+
+
+def _entries(database: sa.Engine, row: Row) -> list[Row]:
+    """The journal, which names resources by their position; the graph may have been written after the row was read."""
+    return [] if row["graph"] is None else operations.entries(database, row["id"])
 
 
 def _graph(row: Row) -> ResourceGraph:

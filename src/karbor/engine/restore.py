@@ -106,14 +106,21 @@ class Restore(Undertaking):
                 raise Blocked(f"{entry.kind} {entry.value['id']}, which the outline uses, is gone; restore again")
 
     def _forgive(self) -> None:
-        """A person wants a kept failure to be tried again: failed hooks are to run, failed creates get a new try."""
+        """A person wants a kept failure to be tried again: failed hooks are to run, failed creates get a new try.
+
+        But not what was refused in one form and then made in another: it would be there twice.
+        """
         failed = set()
         for (node, hook), row in self.journal.hooks().items():
             if row["state"] in ("failed", "skipped"):
                 failed.add(node)
                 self.journal.put_hook(node, hook, "again")
-        for entry in self.journal.entries():
-            if entry.node in failed and entry.verb == "make" and entry.state in ("failed", "refused", "removed"):
+        made = [entry for entry in self.journal.entries() if entry.verb == "make"]
+        stand = {_about(entry) for entry in made if entry.state in ("made", "ready", "settled")}
+        for entry in made:
+            if entry.state == "refused" and _about(entry) in stand:
+                continue
+            if entry.node in failed and entry.state in ("failed", "refused", "removed"):
                 if entry.state == "failed":
                     kind = KINDS[entry.kind]
                     effects.remove(self.running_scope(), kind, entry.value["id"], cleaning=True)
@@ -125,6 +132,11 @@ class Restore(Undertaking):
         """The failure that began it: the first that is nobody else's consequence."""
         own = {node: reason for node, reason in reasons.items() if not reason.startswith(("not done", "stopped"))}
         return "; ".join(_said(self.graph(), node, reason) for node, reason in (own or reasons).items())
+
+
+def _about(entry: Entry) -> tuple[int, str, str, str]:
+    """What a make stands for, in whatever form it was asked for."""
+    return (entry.node, entry.kind, entry.old_type, entry.old_id)
 
 
 def _said(graph: ResourceGraph, node: int | None, reason: str) -> str:

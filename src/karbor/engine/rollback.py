@@ -1,14 +1,19 @@
-"""Takes back what an operation did: the same edges walked backwards, each entry of the journal undone once."""
+"""Takes back what an operation did: the same edges walked backwards, each entry of the journal undone once.
+
+What goes with a larger thing is left to that: where somebody uses the larger thing by now, it keeps all its parts.
+"""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 
+from karbor.cloud.kind import KINDS
 from karbor.engine import effects
 from karbor.engine.run import describe
 from karbor.engine.scope import Scope
-from karbor.engine.steps import HOOKS_OF_A_NODE
+from karbor.engine.steps import COMPLETE, HOOKS_OF_A_NODE
 from karbor.engine.walk import Job, Walk
 from karbor.store.journal import Entry
 
@@ -23,10 +28,18 @@ class Rollback:
         self._steps = scope.steps
         self._stuck: set[int] = set()
         self._entries: dict[int, list[Entry]] = {}
+        self._parts: dict[str, list[Entry]] = {}  # by the id of what takes them along
         self.left: list[str] = []
         """What could not be taken back, one sentence each."""
+        made = {str(entry.value.get("id")) for entry in scope.log.entries() if entry.verb == "make" and _stands(entry)}
         for entry in scope.log.entries():
-            if entry.verb in ("make", "act") and entry.state != "removed":
+            whole = KINDS[entry.kind].goes_with(entry.value["body"]) if entry.verb == "make" else ""
+            if whole in made:
+                self._parts.setdefault(whole, []).append(entry)
+            elif entry.verb == "after":
+                earlier = entry.value["node"] * HOOKS_OF_A_NODE + COMPLETE
+                self._steps.edge(earlier, entry.node * HOOKS_OF_A_NODE + entry.hook)
+            elif entry.verb in ("make", "act") and _stands(entry):
                 self._entries.setdefault(entry.node * HOOKS_OF_A_NODE + entry.hook, []).append(entry)
 
     def go(self) -> list[str]:
@@ -46,6 +59,8 @@ class Rollback:
     def _undo(self, entries: list[Entry]) -> None:
         for entry in sorted(entries, key=lambda entry: entry.seq, reverse=True):
             effects.undo(self._scope, entry)
+            for part in self._parts.pop(str(entry.value.get("id")), ()):
+                self._scope.log.put(replace(part, state="removed"))
 
     def _ended(self, step: int, error: BaseException | None) -> None:
         if error is not None:
@@ -56,6 +71,10 @@ class Rollback:
             self._stuck.add(step)
         if step in self._stuck:
             self._stuck.update(self._steps.before[step])
+
+
+def _stands(entry: Entry) -> bool:
+    return entry.state != "removed"
 
 
 def title(entry: Entry) -> str:

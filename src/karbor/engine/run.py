@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -12,8 +13,8 @@ from karbor.engine import effects
 from karbor.engine.context import HookContext
 from karbor.engine.outline import overrides
 from karbor.engine.scope import Scope
-from karbor.engine.steps import BEGIN, COMPLETE, FINISH, HOOKS_OF_A_NODE, MAIN, SETTLE
-from karbor.engine.walk import Job, Walk
+from karbor.engine.steps import BEGIN, COMPLETE, FINISH, HOOKS_OF_A_NODE, MAIN, SETTLE, UNTAG
+from karbor.engine.walk import Hopeless, Job, Walk
 from karbor.model.errors import Cancelled, Deferred, KarborError, Unauthorized
 from karbor.plugins.base import HOOKS
 from karbor.store.journal import Entry
@@ -22,6 +23,8 @@ LOG = logging.getLogger(__name__)
 
 GOOD = {"protect": "available", "restore": "available", "verify": "available", "copy": "available", "delete": "deleted"}
 """What a resource is when its verb has gone well."""
+UNTAGGED_AT_ONCE = 8
+"""Objects of one resource whose tags come off side by side; a server with many ports has many."""
 
 
 class Run:
@@ -46,13 +49,16 @@ class Run:
 
     def go(self) -> dict[int, str]:
         """Run to the end; the nodes that did not go well, with the reason."""
-        Walk(self._steps.before, self._steps.after, self._start, self._ended).go()
+        Walk(self._steps.before, self._steps.after, self._start, self._ended, self._scope.over).go()
         return self._reasons
 
     def _start(self, step: int) -> Job | None:
         node, hook = divmod(step, HOOKS_OF_A_NODE)
         if hook == SETTLE:
             return self._start_settling(step, node)
+        if hook == UNTAG:
+            return self._start_untagging(step, node)
+        began = self._started.pop(step, None)  # it may have been put aside
         operation = self._scope.operations[self._steps.refs[node]]
         if not overrides(operation, hook):
             return None
@@ -66,7 +72,7 @@ class Run:
                 return None
             failed = KarborError(why_not)
             self._why_not[step] = why_not
-        self._started[step] = clock.now()
+        self._started[step] = began or clock.now()
         return partial(self._run_hook, node, hook, failed)
 
     def _run_hook(self, node: int, hook: int, failed: KarborError | None) -> None:
@@ -98,19 +104,29 @@ class Run:
     def _ended(self, step: int, error: BaseException | None) -> None:
         node, hook = divmod(step, HOOKS_OF_A_NODE)
         started = self._started.pop(step, None)
-        if error is not None:
+        if isinstance(error, Hopeless):
+            self._skip(step, node, hook, self._why_not[error.step])
+        elif error is not None:
             self._record_failure(step, node, hook, error, started)
         elif started is not None:
             self._scope.log.put_hook(node, hook, "done", started_at=started)
         if hook == MAIN and (self._scope.log.hook(node, MAIN) or {}).get("state") == "done":
             self._why_not.pop(step, None)  # a failure below came too late for it: whoever refers to it has it
         if step in self._why_not:
+            self._scope.undone.add(step)
             for later in self._steps.after[step]:
-                self._why_not.setdefault(later, self._why_not[step])
+                if not self._is_needed_elsewhere(later):
+                    self._why_not.setdefault(later, self._why_not[step])
         if hook == COMPLETE and step in self._why_not:
             self._reasons.setdefault(node, self._why_not[step])
         if hook == SETTLE:
             self._put_result(node, error)
+
+    def _is_needed_elsewhere(self, step: int) -> bool:
+        """Whether it begins what another resource above, which has not failed, needs too: a network, say."""
+        node, hook = divmod(step, HOOKS_OF_A_NODE)
+        above = (self._steps.node[parent] for parent in self._parents[self._steps.refs[node]])
+        return hook == BEGIN and any(parent * HOOKS_OF_A_NODE + BEGIN not in self._why_not for parent in above)
 
     def _record_failure(self, step: int, node: int, hook: int, error: BaseException, started: str | None) -> None:
         reason = describe(error)
@@ -121,7 +137,7 @@ class Run:
             self._scope.graph.resources[self._steps.refs[node]], reason,
             exc_info=None if isinstance(error, KarborError) else error,
         )  # fmt: skip
-        if hook == SETTLE:
+        if hook >= SETTLE:  # tags that would not come off are tried once more when the resource is settled
             return
         if isinstance(error, Cancelled):
             self._stop_reason()
@@ -145,6 +161,15 @@ class Run:
         self._reasons.setdefault(node, why_not)
         self._scope.log.put_hook(node, hook, "skipped", reason=why_not)
 
+    def _start_untagging(self, step: int, node: int) -> Job | None:
+        if (self._scope.log.hook(node, MAIN) or {}).get("state") != "done":
+            return None
+        made = [entry for entry in self._scope.log.of_node(node) if entry.hook == MAIN and not _may_have_twin(entry)]
+        if not any(_is_tagged(entry) for entry in made):
+            return None
+        self._started[step] = clock.now()
+        return partial(self._scope.do, partial(self._take_tags_off, made))
+
     def _start_settling(self, step: int, node: int) -> Job | None:
         self._why_not.pop(step, None)  # settling is what a failed resource needs most
         row = self._scope.log.hook(node, SETTLE)
@@ -159,10 +184,9 @@ class Run:
 
     def _settle(self, entries: list[Entry], *, good: bool) -> None:
         """A resource's last hook has ended: nothing temporary stays, tags come off, a failed protect leaves nothing."""
-        self._scope.log.flush()  # what has lost its tag or is gone could not be found again without its entry
-        for entry in reversed(entries):
-            if good and entry.verb == "make" and entry.state == "ready" and not entry.temporary:
-                self._untag(entry)
+        if good:
+            self._take_tags_off(entries)
+        self._scope.log.flush()  # what is gone could not be found again without its entry
         nothing_stays = not good and self._scope.verb == "protect"
         left = []
         for entry in reversed(entries):
@@ -176,9 +200,18 @@ class Run:
         if left:
             raise KarborError("; ".join(left))
 
+    def _take_tags_off(self, entries: list[Entry]) -> None:
+        tagged = [entry for entry in entries if _is_tagged(entry)]
+        if not tagged:
+            return
+        self._scope.log.flush()  # what has lost its tag could not be found again without its entry
+        with ThreadPoolExecutor(UNTAGGED_AT_ONCE, thread_name_prefix="untag") as pool:
+            for untagging in [pool.submit(self._untag, entry) for entry in reversed(tagged)]:
+                untagging.result()
+
     def _untag(self, entry: Entry) -> None:
         kind, tag, id = KINDS[entry.kind], self._scope.tag(entry), entry.value["id"]
-        if entry.value.get("creates", 1) > 1:  # asked more than once: a late twin would be found by the same tag
+        if _may_have_twin(entry):
             for twin in kind.find(self._scope.cloud, entry.value["body"], tag, entry.value["before"]):
                 if twin != id:
                     effects.remove(self._scope, kind, twin, cleaning=True)
@@ -191,6 +224,16 @@ class Run:
         if error is not None:
             reason = "; ".join(filter(None, (reason, f"left behind: {describe(error)}")))
         self._scope.log.put_result(node, status=status, reason=reason)
+
+
+def _is_tagged(entry: Entry) -> bool:
+    """Whether it made something that stays, is finished, and still has its tag."""
+    return entry.verb == "make" and entry.state == "ready" and not entry.temporary
+
+
+def _may_have_twin(entry: Entry) -> bool:
+    """Whether it was asked for more than once; what a late request makes has its tag, and shows best at the end."""
+    return entry.verb == "make" and entry.value.get("creates", 1) > 1
 
 
 def describe(error: BaseException) -> str:

@@ -56,6 +56,10 @@ class Scope:
     settings: Settings = field(default_factory=Settings)
     suspends: bool = False
     """Whether a refused login is no failure, because somebody may give the operation a new credential."""
+    over: set[int] = field(default_factory=set)
+    """The steps that have ended in this run, or in this planning …"""
+    undone: set[int] = field(default_factory=set)
+    """… and those that failed or were skipped."""
 
     @cached_property
     def steps(self) -> Steps:

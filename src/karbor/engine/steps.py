@@ -1,6 +1,7 @@
 """The steps of an operation and the edges between them: which hook has to end before which may start.
 
-A step is a number: `node * 5 + hook`, hooks 0 to 3 as in `plugins.base.HOOKS`, 4 settles the resource.
+A step is a number: `node * 6 + hook`, hooks 0 to 3 as in `plugins.base.HOOKS`, 4 settles the resource. 5 takes the tags
+off what `on_main` has made, beside `on_complete`, which so has less to wait for.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from collections.abc import Iterator
 
 from karbor.model.resource import Ref, ResourceGraph
 
-BEGIN, FINISH, MAIN, COMPLETE, SETTLE = range(5)
-HOOKS_OF_A_NODE = 5
+BEGIN, FINISH, MAIN, COMPLETE, SETTLE, UNTAG = range(6)
+HOOKS_OF_A_NODE = 6
 
 
 class Steps:
@@ -25,18 +26,21 @@ class Steps:
         self.before: list[list[int]] = [[] for _ in self.after]
         for ref, number in self.node.items():
             first = number * HOOKS_OF_A_NODE
-            for hook in range(HOOKS_OF_A_NODE - 1):
-                self._edge(first + hook, first + hook + 1)
+            for hook in range(SETTLE):
+                self.edge(first + hook, first + hook + 1)
+            self.edge(first + MAIN, first + UNTAG)
+            self.edge(first + UNTAG, first + SETTLE)
             for child in graph.children[ref]:
                 below = self.node[child] * HOOKS_OF_A_NODE
-                self._edge(first + BEGIN, below + BEGIN)
-                self._edge(below + FINISH, first + FINISH)
-                self._edge(below + COMPLETE, first + COMPLETE)
+                self.edge(first + BEGIN, below + BEGIN)
+                self.edge(below + FINISH, first + FINISH)
+                self.edge(below + COMPLETE, first + COMPLETE)
             for target in graph.refers[ref]:
                 if target in self.node:
-                    self._edge(self.node[target] * HOOKS_OF_A_NODE + MAIN, first + COMPLETE)
+                    self.edge(self.node[target] * HOOKS_OF_A_NODE + MAIN, first + COMPLETE)
 
-    def _edge(self, earlier: int, later: int) -> None:
+    def edge(self, earlier: int, later: int) -> None:
+        """`later` may start when `earlier` has ended."""
         self.after[earlier].append(later)
         self.before[later].append(earlier)
 

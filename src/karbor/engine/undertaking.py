@@ -17,7 +17,7 @@ from karbor.model.errors import KarborError, Unauthorized
 from karbor.model.resource import ResourceGraph
 from karbor.providers import Provider
 from karbor.store import operations
-from karbor.store.journal import Journal
+from karbor.store.journal import Also, Journal
 
 
 class Undertaking(Request):
@@ -69,13 +69,14 @@ class Undertaking(Request):
         scope = self.running_scope()
         Run(scope, stopping=reason).go()
         left = Rollback(scope).go()
+        standing = {entry.node for entry in self.journal.entries() if entry.verb == "make" and entry.state != "removed"}
+        for node, result in self.journal.results().items():
+            if not result["reason"] and not (left and node in standing):
+                self.journal.put_result(node, status="error", reason=f"taken back: {reason}")
         if left:
             note = f"{reason}; could not be taken back: {'; '.join(left)}"
             self.journal.update_operation(status=self.fail_status, error_info=note)
             return  # stays in its phase, so that a person can ask for it once more
-        for node, result in self.journal.results().items():
-            if not result["reason"]:
-                self.journal.put_result(node, status="error", reason=f"taken back: {reason}")
         self.concluded_back(reason)
         self.end(self.fail_status, reason)
 
@@ -83,9 +84,11 @@ class Undertaking(Request):
         """It cannot be done, and nothing has been done that would have to be taken back: end all records."""
         self.end(self.fail_status, reason)
 
-    def end(self, status: str, error_info: str | None = None) -> None:
-        """The operation is over."""
-        self.journal.update_operation(phase="ended", status=status, error_info=error_info, ended_at=clock.now())
+    def end(self, status: str, error_info: str | None = None, also: Also | None = None) -> None:
+        """The operation is over; what it is to others is written `also`, in the same transaction."""
+        self.journal.update_operation(
+            phase="ended", status=status, error_info=error_info, ended_at=clock.now(), also=also
+        )
 
     def start(self, graph: ResourceGraph, **changes: Any) -> None:
         """Record the graph that the operation is about to walk."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +13,16 @@ from karbor.banks.archive import CheckpointEntry, NoSuchCheckpoint
 from karbor.cloud.connection import Cloud
 from karbor.engine.copy import Copy
 from karbor.engine.delete import Delete
-from karbor.engine.intake import add_protect, check_deletable, end_unstarted, provider_of, restore_request, rollback_of
+from karbor.engine.events import tell_rest
+from karbor.engine.intake import (
+    CANCELLED,
+    add_protect,
+    check_deletable,
+    end_unstarted,
+    provider_of,
+    restore_request,
+    rollback_of,
+)
 from karbor.engine.outline import Outline
 from karbor.engine.protect import Protect, row_of
 from karbor.engine.request import check_options
@@ -23,18 +33,22 @@ from karbor.engine.undertaking import Undertaking
 from karbor.engine.verify import Verify
 from karbor.model.errors import BankCorrupt, FormatTooNew, Invalid, KarborError, NotFound, Suspended
 from karbor.model.resource import Ref, ResourceGraph
+from karbor.notifier import Notify, silence
 from karbor.providers import Provider
 from karbor.store import checkpoints, operations
+from karbor.store.database import reading
 from karbor.store.journal import Journal
 
 VERBS: Mapping[str, type[Undertaking]] = {verb.verb: verb for verb in (Protect, Restore, Verify, Delete, Copy)}
 Row = Mapping[str, Any]
+TRIES = 5
+"""How often an operation of the service may meet an error that nobody foresaw before it waits for a person."""
 
 
 class Engine:
     """Operations of one state folder or service, run by this process.
 
-    `observer` is for tests: see `store.journal.Journal`.
+    `notify` tells other services what has ended; `observer` is for tests: see `store.journal.Journal`.
     """
 
     def __init__(
@@ -43,11 +57,13 @@ class Engine:
         providers: Mapping[str, Provider],
         settings: Settings | None = None,
         observer: Callable[[str], None] | None = None,
+        notify: Notify = silence,
     ) -> None:
         self.database = database
         self.providers = providers
         self.settings = settings or Settings()
         self._observer = observer
+        self._notify = notify
         self._journals: set[Journal] = set()
         self._leaving: Suspended | None = None
 
@@ -128,7 +144,7 @@ class Engine:
         if verb == "verify" and row["status"] != "available":
             raise Invalid(f"checkpoint {checkpoint_id} is {row['status']}; only an available one can be verified")
         if verb == "delete":
-            with self.database.connect() as connection:
+            with reading(self.database) as connection:
                 check_deletable(connection, row)
         provider.archive.bank_id()  # an unreadable bank is known now
         parameters = request.get("parameters", {})
@@ -155,8 +171,8 @@ class Engine:
         What `connect` raises gives the claim up and is raised again; Suspended is what the row says from then on.
         """
         row, cloud = self._run_one(id, connect)
-        if cloud is not None and row["operation_type"] == "delete" and row["status"] == "deleted":
-            self._delete_waiting(cloud, row)
+        if cloud is not None and row["runner"] == "command":
+            self._run_released(cloud)
         return row
 
     def leave(self) -> None:
@@ -170,20 +186,58 @@ class Engine:
         epoch = operations.claim(self.database, id, instance)
         cloud = None
         try:
-            row = operations.get(self.database, id)
-            provider = provider_of(self.providers, row)
-            cloud = connect(row)
-            self._carry_out(row, epoch, cloud, provider)
+            if not self._end_cancelled(id, epoch):
+                row = operations.get(self.database, id)
+                provider = provider_of(self.providers, row)
+                cloud = connect(row)
+                self._carry_out(row, epoch, cloud, provider)
         except Suspended as stopped:
-            changes = {"status": stopped.status, "error_info": str(stopped)} if stopped.status else {}
-            operations.release(self.database, id, epoch, **changes)
+            if not self._end_cancelled(id, epoch):
+                changes = {"status": stopped.status, "error_info": str(stopped)} if stopped.status else {}
+                operations.release(self.database, id, epoch, **changes)
+        except NotFound as error:  # its provider
+            self._give_up(id, epoch, describe(error), begins=False)
+            raise
+        except (KarborError, sa.exc.OperationalError) as error:
+            if not self._end_cancelled(id, epoch):
+                if cloud is None or not isinstance(error, KarborError):  # else the row says what it has to already
+                    operations.release(self.database, id, epoch, error_info=describe(error))
+                raise
         except Exception as error:
-            if cloud is None or not isinstance(error, KarborError):  # else the row says what it has to already
-                operations.release(self.database, id, epoch, error_info=describe(error))
+            self._give_up(id, epoch, describe(error))
             raise
         finally:
             operations.INSTANCES.discard(instance)
-        return operations.get(self.database, id), cloud
+        row = operations.get(self.database, id)
+        tell_rest(self._notify, row)
+        return row, cloud
+
+    def _end_cancelled(self, id: str, epoch: int) -> bool:
+        """End an operation that is cancelled before it has begun: for that no provider and no login is needed."""
+        row = operations.get(self.database, id)
+        if row["epoch"] != epoch or row["phase"] != "forward" or row["graph"] is not None or not row["cancel"]:
+            return False
+        return end_unstarted(self.database, row, CANCELLED)
+
+    def _give_up(self, id: str, epoch: int, reason: str, *, begins: bool = True) -> None:
+        """Give up a claim for a reason that nobody foresaw; for good, until a person decides, after a few times.
+
+        What has not begun then, and is a schedule's or never `begins`, has failed.
+        """
+        row = operations.get(self.database, id)
+        if row["epoch"] != epoch:
+            return  # another engine has it by now
+        changes: dict[str, Any] = {"tries": row["tries"] + 1, "error_info": reason}
+        if changes["tries"] < TRIES or row["runner"] != "service":
+            operations.release(self.database, id, epoch, **changes)
+            return
+        reason = f"given up after {TRIES} tries: {reason}"
+        if row["graph"] is None and (row["scheduled_operation_id"] is not None or not begins):
+            end_unstarted(self.database, row, reason)
+        else:
+            status = VERBS[row["operation_type"]].fail_status
+            operations.release(self.database, id, epoch, **{**changes, "status": status, "error_info": reason})
+        tell_rest(self._notify, operations.get(self.database, id))
 
     def _carry_out(self, row: Row, epoch: int, cloud: Cloud, provider: Provider) -> None:
         journal = Journal(self.database, row["id"], epoch, self._observer)
@@ -193,6 +247,7 @@ class Engine:
                 journal.stop(self._leaving)
             if row["cancel"] and row["phase"] == "forward":
                 journal.cancelled.set()
+            cloud = cloud.guarded(journal.hold)
             if not row["cloud"]["project_id"]:
                 journal.update_operation(cloud=_place(cloud))
             VERBS[row["operation_type"]](self.database, row, cloud, provider, self.settings, journal).run()
@@ -255,24 +310,13 @@ class Engine:
         check_options("restore", provider, graph.resources, parameters or {})
         return row, provider, restore_request(row["project_id"], wanted, parameters, surroundings)
 
-    def _delete_waiting(self, cloud: Cloud, gone: Row) -> None:
-        """Take up again, newest first, the deletions that waited for the one that has `gone` now, as its caller."""
-        who = {key: gone[key] for key in ("runner", "user_id", "credential")}
-        again = True
-        while again:
-            again = False
-            for row in checkpoints.rows(self.database, project_id=cloud.project_id, status="deleting"):
-                busy = operations.rows(self.database, project_id=cloud.project_id, open_only=True)
-                if any(other["checkpoint_id"] == row["id"] for other in busy):
-                    continue
-                provider = provider_of(self.providers, row)
-                with self.database.begin() as connection:
-                    id = operations.add(
-                        connection, operation_type="delete", status=operations.STARTED["delete"],
-                        checkpoint_id=row["id"], request={}, **{**_common(cloud, provider, ""), **who},
-                    )  # fmt: skip
-                ended, _ = self._run_one(id, lambda _row: cloud)
-                again = again or ended["status"] == "deleted"
+    def _run_released(self, cloud: Cloud) -> None:
+        """Run the deletions of the project that waited and can go now; those of the service its conductors run."""
+        tried: set[str] = set()
+        while left := [id for id in operations.released(self.database, cloud.project_id) if id not in tried]:
+            tried.add(left[0])
+            with suppress(operations.AlreadyClaimed):
+                self._run_one(left[0], lambda _row: cloud)
 
 
 def _common(cloud: Cloud, provider: Provider, runner: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ class Caller:
     project_id: str
     roles: frozenset[str]
     """In lower case."""
+    role_ids: tuple[str, ...]
     token: str = field(repr=False)
     """As it came; never logged, never stored in clear."""
     delegated: bool = False

@@ -17,6 +17,11 @@ class Invalid(KarborError):
 class NotFound(KarborError):
     """Something that was named does not exist, or not for this project."""
 
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+        """For a person at a terminal: the command that shows what there is."""
+
 
 class Forbidden(KarborError):
     """What was asked for is another project's, or beyond the caller's roles."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from karbor.model.errors import GraphCycle
+
+_N = TypeVar("_N", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,30 +87,8 @@ class ResourceGraph:
         return [ref for ref in self.resources if not above[ref]]
 
     def children_first(self) -> list[Ref]:
-        """All resources, each once, children before parents.
-
-        Raises GraphCycle naming the circle. Walks without recursion: an application may be as deep as it likes.
-        """
-        order: list[Ref] = []
-        done: set[Ref] = set()
-        for root in self.resources:
-            if root in done:
-                continue
-            path: dict[Ref, Iterator[Ref]] = {root: iter(self.children[root])}
-            while path:
-                ref, rest = next(reversed(path.items()))
-                child = next((c for c in rest if c not in done), None)
-                if child is None:
-                    path.popitem()
-                    done.add(ref)
-                    order.append(ref)
-                elif child in path:
-                    circle = [*list(path)[list(path).index(child) :], child]
-                    names = " -> ".join(str(self.resources[step]) for step in circle)
-                    raise GraphCycle(f"these resources need one another in a circle: {names}")
-                else:
-                    path[child] = iter(self.children[child])
-        return order
+        """All resources, each once, children before parents. Raises GraphCycle naming the circle."""
+        return children_first(self.children, lambda ref: str(self.resources[ref]))
 
     def below(self, ref: Ref) -> Iterator[Ref]:
         """`ref`'s descendants, nearest first, each once."""
@@ -165,3 +145,30 @@ class ResourceGraph:
             graph.children[ref] = tuple(refs[index] for index in children)
             graph.refers[ref] = tuple(refs[index] for index in targets)
         return graph
+
+
+def children_first(children: Mapping[_N, Iterable[_N]], name: Callable[[_N], str] = str) -> list[_N]:
+    """All keys of `children`, each once, children before parents.
+
+    Raises GraphCycle naming the circle. Walks without recursion: an application may be as deep as it likes.
+    """
+    order: list[_N] = []
+    done: set[_N] = set()
+    for root in children:
+        if root in done:
+            continue
+        path: dict[_N, Iterator[_N]] = {root: iter(children[root])}
+        while path:
+            node, rest = next(reversed(path.items()))
+            child = next((c for c in rest if c not in done), None)
+            if child is None:
+                path.popitem()
+                done.add(node)
+                order.append(node)
+            elif child in path:
+                circle = [*list(path)[list(path).index(child) :], child]
+                names = " -> ".join(map(name, circle))
+                raise GraphCycle(f"these resources need one another in a circle: {names}")
+            else:
+                path[child] = iter(children[child])
+    return order

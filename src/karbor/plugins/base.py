@@ -92,6 +92,12 @@ class Context(Protocol):
     def choose(self, key: str, look: Callable[[Cloud], Any]) -> Any:
         """A value (JSON) read from the target once and kept; `look` may raise Blocked."""
 
+    def chosen(self, ref: Ref, key: str) -> Any:
+        """What a child chose under this key, None where it did not; before `on_complete` it is waited for as by `new`.
+
+        So a child can tell what will be there when it is complete, which an outline cannot see in the cloud.
+        """
+
     def remove(self, kind: Kind, id: str) -> None:
         """Delete and wait until it is gone; gone already is good."""
 
@@ -99,7 +105,11 @@ class Context(Protocol):
         """Wait until `ready(object)`; the object. Raises Gone when it disappears, DeadlineExceeded."""
 
     def new(self, old: Ref) -> str:
-        """The id of what `old` became (made or used) in this resource, a descendant or what is referred to."""
+        """The id of what `old` became (made or used) in this resource, a descendant or what is referred to.
+
+        Asked for a descendant before `on_complete`, the hook is put aside until that is complete, and then run again
+        from its top; a part of one (a network's subnet) is asked for after the whole.
+        """
 
     def note(self, attribute: str, outcome: str, why: str = "") -> None:
         """Say while restoring how faithful an attribute is: `same`, `mapped` or `cannot`, and why."""

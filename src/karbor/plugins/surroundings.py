@@ -62,7 +62,8 @@ def stands(ctx: Context, kind: Kind, unfit: Callable[[Cloud, Object], str] = lam
     """Whether the resource itself, still living in the target project, is used instead of a new one.
 
     Never when the plan names it or all surroundings are to be new. `unfit(cloud, living)` may give a reason, the
-    end of the sentence "it …", why the living one cannot serve any more. Decided once and noted.
+    end of the sentence "it …", why the living one cannot serve any more. Decided once and noted, as are options,
+    which change nothing about a living one.
     Raises Blocked when it does not stand and surroundings have to exist.
     """
     if ctx.named or ctx.surroundings == "new":
@@ -73,6 +74,9 @@ def stands(ctx: Context, kind: Kind, unfit: Callable[[Cloud, Object], str] = lam
         ctx.note("identity", "mapped", f"made anew, because it {why_not}")
         return False
     ctx.note("identity", "same", "it is still there and is used as it is")
+    for option in fields(ctx.options):
+        if getattr(ctx.options, option.name) != option.default:
+            ctx.note(option.name, "cannot", "the living one is used as it is; surroundings `new` make one")
     return True
 
 

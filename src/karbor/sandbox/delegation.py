@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import secrets
 import uuid
 from typing import Any
@@ -33,6 +34,7 @@ def create_trust(state: State, request: Request) -> Answer:
     missing = set(names) - set(roles_of(state, str(body.get("project_id")), request.user_id))
     if missing:
         raise Fault(404, f"Could not find role: {', '.join(sorted(missing))}.")
+    ends = _moment(body["expires_at"]) if body.get("expires_at") else None
     trust: Object = {
         "id": uuid.uuid4().hex,
         "trustor_user_id": request.user_id,
@@ -40,7 +42,8 @@ def create_trust(state: State, request: Request) -> Answer:
         "project_id": body["project_id"],
         "impersonation": bool(body.get("impersonation")),
         "role_names": names,
-        "expires_at": body.get("expires_at"),
+        "expires_at": None if ends is None else ends.strftime("%Y-%m-%dT%H:%M:%S.000000Z"),
+        "ends": None if ends is None else int(ends.timestamp()),
         "remaining_uses": body.get("remaining_uses"),
         "redelegation_count": 0,
         "allow_redelegation": bool(body.get("allow_redelegation")),
@@ -78,9 +81,21 @@ def delete_trust(state: State, request: Request, id: str) -> Answer:
     return Answer(204)
 
 
+def _moment(text: Any) -> datetime.datetime:
+    """When a trust is to end; Keystone keeps whole seconds."""
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise Fault(400, "Timestamp not in expected format.") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    if moment <= datetime.datetime.now(datetime.UTC):
+        raise Fault(400, "The 'expires_at' must not be before now.")
+    return moment
+
+
 def _find_trust(state: State, request: Request, id: str) -> Object:
     trust = state.table("trust").get(id)
-    if trust is None:
+    if trust is None or tokens.is_over(trust):
         raise Fault(404, f"Could not find trust: {id}.")
     if request.user_id not in (trust["trustor_user_id"], trust["trustee_user_id"]) and not request.is_admin:
         raise forbid("identity:get_trust")
@@ -102,7 +117,7 @@ def _roles_view(state: State, names: list[str]) -> list[dict[str, str]]:
 
 
 def _trust_view(state: State, trust: Object) -> dict[str, Any]:
-    view = {key: value for key, value in trust.items() if key != "role_names"}
+    view = {key: value for key, value in trust.items() if key not in ("role_names", "ends")}
     return {**view, "roles": _roles_view(state, trust["role_names"]), "roles_links": {}}
 
 

@@ -13,7 +13,6 @@ from karbor.sandbox.state import Object, State, seed
 DOMAIN = {"id": "default", "name": "Default"}
 PROJECTS = ("sandbox", "sandbox-b")  # a member each; the project "admin" owns what is everybody's
 ROLES = ("admin", "member", "reader")
-SERVICE = "service"  # the project of users that are services, and the role that lets them validate tokens
 SERVICE_USER = "karbor"
 NOT_PERMITTED = "You are not authorized to perform the requested action: {}."
 
@@ -35,12 +34,12 @@ def seed_identity(state: State) -> None:
 
 def enter_service_user(state: State) -> None:
     """The user that Karbor logs in as, with project and role, unless they are there; older folders have none."""
-    if not _named(state, "role", SERVICE):
-        state.save("role", {"id": uuid.uuid4().hex, "name": SERVICE})
-    project = _named(state, "project", SERVICE) or _new_project(state, SERVICE)
+    if not _named(state, "role", tokens.SERVICE):
+        state.save("role", {"id": uuid.uuid4().hex, "name": tokens.SERVICE})
+    project = _named(state, "project", tokens.SERVICE) or _new_project(state, tokens.SERVICE)
     if not _named(state, "user", SERVICE_USER):
         user = _new_user(state, SERVICE_USER, project)
-        assign(state, project["id"], user["id"], [SERVICE])
+        assign(state, project["id"], user["id"], [tokens.SERVICE])
 
 
 def _named(state: State, kind: str, name: str) -> Object | None:
@@ -176,7 +175,7 @@ def _scope(
         return projects[credential["project_id"]], credential["roles"], {}
     if isinstance(scope, dict) and "OS-TRUST:trust" in scope:
         trust = state.table("trust").get(scope["OS-TRUST:trust"]["id"])
-        if trust is None or trust["trustee_user_id"] != user["id"]:
+        if trust is None or tokens.is_over(trust) or trust["trustee_user_id"] != user["id"]:
             raise unauthorized()
         carried = _trusted_roles(state, trust)
         trustor = state.table("user")[trust["trustor_user_id"]]
@@ -273,10 +272,10 @@ def revoke_token(state: State, request: Request) -> Answer:
 
 def _subject(state: State, request: Request) -> Object:
     word = request.header("X-Subject-Token") or ""
-    record = tokens.find(state, word)
+    record = tokens.find(state, word, expired=request.query.get("allow_expired") == "1")
     if record is None:
         raise Fault(404, "Could not find token.")
-    if record["user_id"] != request.user_id and not request.is_admin and SERVICE not in request.roles:
+    if record["user_id"] != request.user_id and not request.is_admin and tokens.SERVICE not in request.roles:
         raise forbid("identity:validate_token")
     return record
 
@@ -346,15 +345,25 @@ for _kind in ("project", "user", "role"):
 
 @route("GET", "/identity/v3/role_assignments")
 def list_role_assignments(state: State, request: Request) -> Answer:
-    """Who has which role where; an admin's."""
+    """Who has which role where, of one user or of all; an admin's. With include_names it says their names too."""
     if not request.is_admin:
         raise forbid("identity:list_role_assignments")
     ids = {role["name"]: role["id"] for role in state.table("role").values()}
+    named = request.query.get("include_names") is not None
     found = []
     for one in state.table("assignment").values():
         project_id, user_id = one["id"].split("/")
+        if request.query.get("user.id") not in (None, user_id):
+            continue
+        project, user = (
+            _party(state.table(kind)[id], named) for kind, id in (("project", project_id), ("user", user_id))
+        )
         found += [
-            {"role": {"id": ids[name]}, "user": {"id": user_id}, "scope": {"project": {"id": project_id}}}
+            {"role": _party(state.table("role")[ids[name]], named), "user": user, "scope": {"project": project}}
             for name in one["roles"]
         ]
     return Answer(200, {"role_assignments": found, "links": {}})
+
+
+def _party(one: Object, named: bool) -> dict[str, str]:
+    return {key: one[key] for key in ("id", *(["name"] if named else []))}

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from karbor.sandbox import services  # noqa: F401  (registers all routes)
 from karbor.sandbox.discovery import REGION
-from karbor.sandbox.identity import SERVICE, SERVICE_USER, enter_service_user, set_password
+from karbor.sandbox.identity import SERVICE_USER, enter_service_user, set_password
 from karbor.sandbox.server import Server
 from karbor.sandbox.state import State, is_used
+from karbor.sandbox.tokens import SERVICE
 
 # name in clouds.yaml: (user, project)
 CLOUDS = {

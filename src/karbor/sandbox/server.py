@@ -50,6 +50,8 @@ class Application:
         if length is not None and answer.status != 204:
             headers["Content-Length"] = str(length)
         start_response(f"{answer.status} {phrase(answer.status)}", list(headers.items()))
+        if request.method == "HEAD":
+            return []  # whatever followed would be read as the next answer on this connection (RFC 9110, 9.3.2)
         return answer.stream if answer.stream is not None else [answer.raw or b""]
 
     def _answer(self, request: Request) -> Answer:

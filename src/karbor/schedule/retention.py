@@ -64,12 +64,18 @@ def in_chain(parameters: Mapping[str, Any], provider: Provider, runs: Sequence[R
 
 
 def is_full_due(runs: Sequence[Row], kinds: Sequence[str], full_every: int) -> bool:
-    """Whether none of the last `full_every` - 1 runs has left a good full backup to build on."""
-    return not any(
-        run["status"] in ("available", "protecting")
-        and all((run["parameters"].get(kind) or {}).get(MODE) != "incremental" for kind in kinds)
-        for run in runs[: full_every - 1]
-    )
+    """Whether none of the last `full_every` - 1 runs has left a good full backup to build on.
+
+    A full one whose checkpoint is `deleting` is still there for as long as living increments build on it.
+    """
+    is_built_on = False
+    for run in runs[: full_every - 1]:
+        lives = run["status"] in ("available", "protecting")
+        if any((run["parameters"].get(kind) or {}).get(MODE) == "incremental" for kind in kinds):
+            is_built_on |= lives
+        elif lives or (run["status"] == "deleting" and is_built_on):
+            return False
+    return True
 
 
 def _incremental_kinds(provider: Provider) -> list[str]:

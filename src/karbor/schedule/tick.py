@@ -6,14 +6,15 @@ import datetime
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
 from karbor import clock
 from karbor.engine.intake import Intake, provider_of
-from karbor.model.errors import Invalid, KarborError
+from karbor.model.errors import KarborError
 from karbor.providers import Provider
 from karbor.schedule import retention
 from karbor.schedule.timetable import Timetable
@@ -24,6 +25,8 @@ Row = Mapping[str, Any]
 
 LOOK_BACK = datetime.timedelta(days=31)
 """Firings that were missed longer ago than this are not counted one by one."""
+LIMITS = ("max_backups", "retention_duration")
+"""What a scheduled operation may say of how many checkpoints stay, and how long."""
 RECORDED = 100
 """So many dropped firings of one downtime are recorded at most, the newest."""
 
@@ -34,9 +37,13 @@ class Ticker:
     A firing is claimed with its trigger's next time as compare-and-set, in one transaction with its record; it is
     started in one transaction with the operation's row. So nothing is lost or doubled wherever an engine dies.
 
-    `window` is by how many seconds a firing may be late where its trigger does not say; `limits` are the default
-    quotas, None where none are kept; `wake` is told that operations have come in; while `enabled` says no, nothing is
-    started here; `now` is the clock.
+    What goes wrong with one of them keeps no other from being done: it is told in the log and, where it would go wrong
+    again, given up. What the database could not do is done at the next tick.
+
+    `window` is by how many seconds a firing may be late where its trigger does not say; `min_interval` is how many
+    seconds a trigger lets pass between two that are started, at least; `limits` are the default quotas, None where none
+    are kept; `wake` is told that operations have come in; while `enabled` says no, nothing is started here; `now` is
+    the clock.
     """
 
     def __init__(
@@ -46,6 +53,7 @@ class Ticker:
         providers: Mapping[str, Provider],
         *,
         window: int = 900,
+        min_interval: int = 0,
         limits: Mapping[str, int] | None = None,
         wake: Callable[[], None] = lambda: None,
         enabled: Callable[[], bool] = lambda: True,
@@ -56,6 +64,7 @@ class Ticker:
         self._intake = intake
         self._providers = providers
         self._window = window
+        self._min_interval = min_interval
         self._limits = limits
         self._wake = wake
         self._enabled = enabled
@@ -80,11 +89,17 @@ class Ticker:
         if not self._enabled():
             return
         now = self._now()
+        came_in = False
         for trigger in schedules.due_triggers(self._database, now):
-            self._claim(trigger, now)
-        started = [self._begin(firing, now) for firing in schedules.pending(self._database)]
-        retained = [self._retain(firing, now) for firing in schedules.unretained(self._database)]
-        if any(started) or any(retained):
+            with _apart("trigger", trigger["id"]):
+                self._claim(trigger, now)
+        for firing in schedules.pending(self._database):
+            with _apart("the start of firing", firing["id"]):
+                came_in |= self._begin(firing, now)
+        for firing in schedules.unretained(self._database):
+            with _apart("the retention after firing", firing["id"]):
+                came_in |= self._retain(firing, now)
+        if came_in:
             self._wake()
 
     def _loop(self) -> None:
@@ -96,45 +111,61 @@ class Ticker:
             self._stopping.wait(self._poll)
 
     def _claim(self, trigger: Row, now: str) -> None:
-        """Take a trigger's firings up to now: the newest is to be started if not too late, the others are dropped."""
+        """Take a trigger's firings up to now. One whose firings cannot be told any more has no next one."""
+        last = schedules.last_firing(self._database, trigger["id"])
         try:
-            timetable = Timetable(trigger["properties"])
-            moments = deque([trigger["next_at"]], maxlen=RECORDED)
-            moments.extend(timetable.between(max(trigger["next_at"], _earlier(now)), now))
-            next_at = timetable.next_after(now)
-        except Invalid as error:
-            LOG.error("trigger %s fires no more: %s", trigger["id"], error)
-            moments, next_at = deque([trigger["next_at"]]), None
-        window = self._window_of(trigger["properties"])
-        late = f"no engine could start it within its window of {window} seconds"
-        reasons = {
-            moment: late if _is_late(moment, window, now) else "a later firing is due already" for moment in moments
-        }
-        newest = moments[-1]
-        if not _is_late(newest, window, now):
-            reasons[newest] = ""
+            reasons, next_at = self._due(trigger, last, now)
+        except Exception as error:
+            LOG.error("trigger %s fires no more: %s", trigger["id"], error, exc_info=_is_unforeseen(error))
+            reason = f"the trigger fires no more until its properties are changed: {_reason(error)}"
+            reasons, next_at = {trigger["next_at"]: reason}, None
         schedules.claim(self._database, trigger, reasons, next_at)
+
+    def _due(self, trigger: Row, last: str | None, now: str) -> tuple[dict[str, str], str | None]:
+        """A trigger's firings up to now and the next one; `last` is the last that was not dropped.
+
+        Each has the reason why it is dropped. The newest has none and is to be started, unless it is too late or comes
+        too soon: an interval that is too short is refused when a trigger is made, but not all its years are looked at.
+        """
+        timetable = Timetable(trigger["properties"])
+        moments = deque([trigger["next_at"]], maxlen=RECORDED)
+        moments.extend(timetable.between(max(trigger["next_at"], _earlier(now)), now))
+        newest, window = moments[-1], self._window_of(trigger["properties"])
+        soon = ""
+        if last is not None and timetable.apart(last, newest) < self._min_interval:
+            soon = f"it comes less than {self._min_interval} seconds, the least interval, after the firing of {last}"
+        reasons = {
+            moment: _late(window) if _is_late(moment, window, now) else soon or "a later firing is due already"
+            for moment in moments
+        }
+        if not _is_late(newest, window, now):
+            reasons[newest] = soon
+        return reasons, timetable.next_after(now)
 
     def _begin(self, firing: Row, now: str) -> bool:
         """Start the run of a firing, if no other engine does; whether it was."""
-        window = self._window_of(firing["properties"])
-        if _is_late(firing["due_at"], window, now):
-            self._settle(firing, schedules.DROPPED, f"no engine could start it within its window of {window} seconds")
-            return False
-        if not firing["enabled"]:
-            self._settle(firing, schedules.DROPPED, "the scheduled operation was switched off")
-            return False
         try:
+            window = self._window_of(firing["properties"])
+            if _is_late(firing["due_at"], window, now):
+                self._settle(firing, schedules.DROPPED, _late(window))
+                return False
+            if not firing["enabled"]:
+                self._settle(firing, schedules.DROPPED, "the scheduled operation was switched off")
+                return False
             return self._start(firing)
-        except KarborError as error:
-            LOG.warning("scheduled operation %s did not start: %s", firing["scheduled_operation_id"], error)
-            self._settle(firing, schedules.FAILED, str(error))
+        except sa.exc.SQLAlchemyError:
+            raise  # the next tick tries again, until the window is over
+        except Exception as error:
+            schedule = firing["scheduled_operation_id"]
+            LOG.warning("scheduled operation %s did not start: %s", schedule, error, exc_info=_is_unforeseen(error))
+            self._settle(firing, schedules.FAILED, _reason(error))
             return False
 
     def _start(self, firing: Row) -> bool:
         """One transaction says that the firing is started and adds the operation."""
         definition, schedule = firing["operation_definition"], firing["scheduled_operation_id"]
         plan = plans.get(self._database, definition["plan_id"], project_id=firing["project_id"])
+        plans.check_protectable(plan)
         provider = provider_of(self._providers, plan)
         full_every = definition.get("full_every", _full_every(firing["operation_type"]))
         runs = schedules.runs(self._database, schedule, limit=full_every - 1) if full_every > 1 else []
@@ -163,10 +194,14 @@ class Ticker:
 
     def _retain(self, firing: Row, now: str) -> bool:
         """Delete what is too old now that a new checkpoint is available; whether there was something."""
-        definition, schedule = firing["operation_definition"], firing["scheduled_operation_id"]
+        schedule = firing["scheduled_operation_id"]
         rows = checkpoints.rows(self._database, project_id=firing["project_id"])
-        rules = {name: int(definition.get(name) or 0) for name in ("max_backups", "retention_duration")}
-        going = retention.outdated(rows, schedule, now, **rules)
+        try:
+            rules = {name: int(firing["operation_definition"].get(name) or 0) for name in LIMITS}
+            going = retention.outdated(rows, schedule, now, **rules)
+        except Exception as error:
+            LOG.exception("scheduled operation %s deletes no old checkpoints: %s", schedule, error)
+            going = []
         with self._database.begin() as connection:
             if not schedules.retain(connection, firing["id"], now):
                 return False
@@ -202,6 +237,28 @@ class Ticker:
 def _full_every(operation_type: str) -> int:
     """A plain protection does what its plan says, always in full where that says nothing."""
     return retention.FULL_EVERY if operation_type == "retention_protect" else 1
+
+
+@contextmanager
+def _apart(what: str, id: str) -> Iterator[None]:
+    """What goes wrong in this block is logged and left for the next tick; it ends nothing else."""
+    try:
+        yield
+    except Exception:
+        LOG.exception("%s %s could not be looked after; the next tick tries again", what, id)
+
+
+def _is_unforeseen(error: Exception) -> bool:
+    return not isinstance(error, KarborError)
+
+
+def _reason(error: Exception) -> str:
+    """What is told to the owner of a schedule; of an error that nobody foresaw the log has more."""
+    return f"{type(error).__name__}: {error}" if _is_unforeseen(error) else str(error)
+
+
+def _late(window: int) -> str:
+    return f"no engine could start it within its window of {window} seconds"
 
 
 def _is_late(moment: str, window: int, now: str) -> bool:

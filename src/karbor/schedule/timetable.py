@@ -24,7 +24,8 @@ class Timetable:
     """When a trigger fires. Moments are texts in UTC as `karbor.clock.now` writes them.
 
     With a `timezone` the pattern is read on that zone's clock: a time that a daylight-saving night leaves out fires
-    when the clocks have been put forward, one that it has twice fires the first time.
+    when the clocks have been put forward, one that it has twice fires the first time. It ends where the calendar does,
+    in UTC or on that clock.
     """
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
@@ -35,19 +36,20 @@ class Timetable:
         for key in ("format", "pattern"):
             if not isinstance(properties.get(key), str):
                 raise Invalid(f"{key}: a time trigger needs it, as text")
-        start = self._on_the_wall(self._start)
+        try:
+            self._before = self._start - _SECOND  # a firing at the start counts
+            start = self._on_the_wall(self._start)
+            self._on_the_wall(self._before)
+        except OverflowError:
+            raise Invalid(
+                f"start_time: {properties['start_time']} is at an end of the calendar; give one of the years 2 to 9998"
+            ) from None
         self._pattern = patterns.read(properties["format"], properties["pattern"], start, self._zone)
 
     def after(self, moment: str) -> Iterator[str]:
         """The firings strictly after `moment`, not before the start and not after the end, in order."""
-        last = Wall.fromisoformat(moment)
-        for wall in self._walls(last):
-            at = self._instant(wall)
-            if self._end is not None and at > self._end:
-                return
-            if at > last and at >= self._start:
-                last = at
-                yield at.isoformat(timespec="microseconds")
+        for _, at in self._firings(Wall.fromisoformat(moment)):
+            yield at.isoformat(timespec="microseconds")
 
     def next_after(self, moment: str) -> str | None:
         """The first firing strictly after `moment`; None when there is none any more."""
@@ -65,14 +67,32 @@ class Timetable:
 
         Infinite when it fires once. A daylight-saving night does not count: nobody asked for what it moves closer.
         """
-        end = None if self._end is None else self._on_the_wall(self._end)
-        walls = [wall for wall in islice(self._walls(self._start - _SECOND), COMPARED) if end is None or wall <= end]
+        walls = [wall for wall, _ in islice(self._firings(self._before), COMPARED)]
         if not walls:
             return None
         return min(((later - earlier).total_seconds() for earlier, later in pairwise(walls)), default=float("inf"))
 
-    def _walls(self, after: Wall) -> Iterator[Wall]:
-        return self._pattern.after(self._on_the_wall(max(after, self._start - _SECOND)))
+    def apart(self, earlier: str, later: str) -> float:
+        """Seconds between two firings on the wall clock: as in `shortest`, a daylight-saving night does not count."""
+        return (self._wall(Wall.fromisoformat(later)) - self._wall(Wall.fromisoformat(earlier))).total_seconds()
+
+    def _firings(self, last: Wall) -> Iterator[tuple[Wall, Wall]]:
+        """As `after`: each firing as the pattern has it, on the wall clock, and in UTC."""
+        for wall in self._pattern.after(self._on_the_wall(max(last, self._before))):
+            try:
+                at = self._instant(wall)
+            except OverflowError:  # in UTC the calendar has ended
+                return
+            if self._end is not None and at > self._end:
+                return
+            if at > last and at >= self._start:
+                last = at
+                yield wall, at
+
+    def _wall(self, at: Wall) -> Wall:
+        """The pattern's time of a firing. One of an earlier pattern has what the wall clock showed."""
+        wall, found = next(self._firings(at - _SECOND), (at, None))
+        return wall if found == at else self._on_the_wall(at)
 
     def _on_the_wall(self, instant: Wall) -> Wall:
         return instant.replace(tzinfo=datetime.UTC).astimezone(self._zone).replace(tzinfo=None, fold=0)

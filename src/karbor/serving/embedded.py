@@ -33,6 +33,7 @@ def serve(folder: Path, port: int, sandbox_port: int | None, *, ready: Callable[
         running.enter_context(_cloud(folder, sandbox_port))
         open_state(folder).dispose()  # made or upgraded, so that it is there for everybody
         parts = Parts(_settings(folder))
+        running.callback(parts.close)
         workforce = parts.workforce()
         server = Server(parts.application(workforce.conductor.wake), "127.0.0.1", port, THREADS)
         running.callback(server.stop)

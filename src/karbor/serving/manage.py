@@ -1,4 +1,4 @@
-"""The command `karbor-manage`: what an operator does to the database and to Keystone."""
+"""The command `karbor-manage`: what an operator does to the database, to banks and to Keystone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import click
 
 from karbor import config
 from karbor.cloud.connection import Cloud
+from karbor.model.errors import KarborError
+from karbor.providers import find_provider, load_providers
 from karbor.serving.choices import config_file, run
 from karbor.serving.registration import enter_endpoints, enter_user
 from karbor.store import upkeep
 from karbor.store.database import open_database
+from karbor.testing.bank_checks import NotPromised, try_all
 
 CREDENTIALS = Path("/etc/karbor/karbor.conf.d/keystone.conf")
 
@@ -20,7 +23,7 @@ CREDENTIALS = Path("/etc/karbor/karbor.conf.d/keystone.conf")
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="karbor-service", prog_name="karbor-manage")
 def manage() -> None:
-    """Look after Karbor's database, and make the service known to Keystone."""
+    """Look after Karbor's database and banks, and make the service known to Keystone."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
@@ -67,6 +70,42 @@ def purge(days: int, files: tuple[Path, ...]) -> None:
         upkeep.check(address)
         for table, number in upkeep.purge(open_database(address), days).items():
             click.echo(f"{table}: {number} removed")
+
+    run(program, "karbor-manage")
+
+
+@manage.group()
+def bank() -> None:
+    """The banks of the providers that the configuration names."""
+
+
+@bank.command("check")
+@click.argument("provider")
+@config_file
+def check_bank(provider: str, files: tuple[Path, ...]) -> None:
+    """Try on the bank of PROVIDER (name or id) all that a bank has to keep. Exit status 1: something is not kept.
+
+    What is written lies below a folder check-... of its own, which is removed. An empty bank gets its label before.
+    """
+
+    def program() -> None:
+        settings = config.settings(files or None)
+        providers = load_providers(Path(settings.state_path), Path(settings.provider_config_dir))
+        archive = find_provider(providers, provider).archive
+        archive.claim()
+        broken = 0
+        for promise, wrong in try_all(archive.bank):
+            if wrong is None:
+                click.echo(f"kept: {promise}")
+            elif isinstance(wrong, NotPromised):
+                click.echo(f"not promised: {promise}: {wrong}")
+            else:
+                broken += 1
+                click.echo(f"BROKEN: {promise}: {' '.join(str(wrong).split()) or type(wrong).__name__}")
+        if broken:
+            raise KarborError(
+                f"the bank at {archive.bank.properties.location} breaks {broken} promises; keep no checkpoints in it"
+            )
 
     run(program, "karbor-manage")
 

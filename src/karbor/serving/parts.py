@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from karbor import config
+from karbor import config, notifier
 from karbor.api import policy
 from karbor.api.app import make_app
 from karbor.api.service import Limits, Service
@@ -19,6 +19,7 @@ from karbor.cloud.delegation import Delegation
 from karbor.engine.conductor import Conductor
 from karbor.engine.intake import Intake
 from karbor.engine.worker import Engine
+from karbor.notifier import Notifier, silence
 from karbor.plugins import registry
 from karbor.providers import Provider, load_providers
 from karbor.schedule.tick import Ticker
@@ -61,7 +62,12 @@ class Parts:
     @cached_property
     def intake(self) -> Intake:
         place = {"name": "", "region": self.delegation.region, "auth_url": self.delegation.auth_url}
-        return Intake(self.database, self.providers, place)
+        return Intake(self.database, self.providers, place, self.notifier or silence)
+
+    @cached_property
+    def notifier(self) -> Notifier | None:
+        """Raises Invalid when notifications are asked for that cannot be sent."""
+        return notifier.connected(self.settings)
 
     @cached_property
     def limits(self) -> Limits:
@@ -84,9 +90,14 @@ class Parts:
         """The API; `wake` is called when there is something new to do, and tells an engine in the same process."""
         service = Service(
             self.database, self.providers, registry.protectables(), self.delegation, self.intake, self.seal, wake,
-            self.limits,
+            self.limits, self.notifier or silence,
         )  # fmt: skip
         return make_app(service, identity=config.identity(self.settings), enforcer=policy.make_enforcer(self.settings))
+
+    def close(self) -> None:
+        """Whatever is to be told to other services gets a last moment to go."""
+        if self.notifier is not None:
+            self.notifier.close()
 
     def workforce(self) -> Workforce:
         """The engine, not started yet."""
@@ -99,7 +110,7 @@ class Workforce:
     def __init__(self, parts: Parts) -> None:
         self._heartbeat = Heartbeat(parts.database)
         self.conductor = Conductor(
-            Engine(parts.database, parts.providers),
+            Engine(parts.database, parts.providers, notify=parts.notifier or silence),
             parts.delegation.by_credential,
             seal=parts.seal,
             delegation=parts.delegation,
@@ -108,8 +119,8 @@ class Workforce:
         )
         self._ticker = Ticker(
             parts.database, parts.intake, parts.providers,
-            window=parts.limits.min_window, limits=parts.limits.quotas, wake=self.conductor.wake,
-            enabled=self._heartbeat.may_begin,
+            window=parts.limits.min_window, min_interval=parts.limits.min_interval, limits=parts.limits.quotas,
+            wake=self.conductor.wake, enabled=self._heartbeat.may_begin,
         )  # fmt: skip
 
     def start(self) -> None:

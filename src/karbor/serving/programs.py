@@ -1,4 +1,4 @@
-"""The service's programs: `karbor-api`, `karbor-engine`, and the application that uwsgi or gunicorn serves."""
+"""The service's programs: `karbor-api`, `karbor-engine`, and the application that gunicorn serves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read(files: tuple[Path, ...]) -> Parts:
 def wsgi() -> config.WSGIApp:
     """The API as a WSGI application. Raises KarborError, which keeps the server from starting."""
     named = [Path(name) for name in os.environ.get(FILES, "").split(":") if name]
-    logs.set_up(verbose=False, file=None)
+    logs.set_up(verbose=False, file=None, service=True)
     return read(tuple(named)).application()
 
 
@@ -34,9 +34,9 @@ def wsgi() -> config.WSGIApp:
 @config_file
 @verbose
 def _api(files: tuple[Path, ...], verbose: bool) -> None:
-    """Serve Karbor's API until SIGTERM. For many processes serve karbor.main:wsgi() with uwsgi or gunicorn."""
+    """Serve Karbor's API until SIGTERM. For many processes serve karbor.main:wsgi() with gunicorn."""
     ending = Ending()
-    logs.set_up(verbose=verbose, file=None)
+    logs.set_up(verbose=verbose, file=None, service=True)
 
     def program() -> None:
         parts = read(files)
@@ -48,6 +48,7 @@ def _api(files: tuple[Path, ...], verbose: bool) -> None:
         click.echo(f"karbor-api: the API is at {server.url}", err=True)
         ending.wait()
         server.stop()
+        parts.close()
 
     run(program, "karbor-api")
 
@@ -58,14 +59,16 @@ def _api(files: tuple[Path, ...], verbose: bool) -> None:
 def _engine(files: tuple[Path, ...], verbose: bool) -> None:
     """Run what the API takes in, and fire schedules, until SIGTERM. Another engine goes on with what runs then."""
     ending = Ending()
-    logs.set_up(verbose=verbose, file=None)
+    logs.set_up(verbose=verbose, file=None, service=True)
 
     def program() -> None:
-        workforce = read(files).workforce()
+        parts = read(files)
+        workforce = parts.workforce()
         workforce.start()
         click.echo("karbor-engine: it looks for work", err=True)
         ending.wait()
         workforce.stop()
+        parts.close()
 
     run(program, "karbor-engine")
 

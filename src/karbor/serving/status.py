@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from karbor import config
+from karbor import config, notifier
+from karbor.cloud.delegation import Delegation
 from karbor.model.errors import KarborError
 from karbor.providers import load_providers
 from karbor.serving.choices import config_file
@@ -85,7 +86,9 @@ def _result(name: str, look: Callable[[Any], str], settings: Any) -> Result:
 
 
 def _configuration(settings: Any) -> str:
-    config.service_login(settings)
+    Delegation(**config.service_login(settings))
+    config.identity(settings)
+    notifier.connected(settings)
     return ""
 
 
@@ -97,7 +100,8 @@ def _database(settings: Any) -> str:
 
 def _providers(settings: Any) -> str:
     folder = Path(settings.provider_config_dir)
-    load_providers(Path(settings.state_path), folder)
+    for provider in load_providers(Path(settings.state_path), folder).values():
+        provider.archive.bank_id()  # a bank that cannot be used is known now
     return "" if any(folder.glob("*.conf")) else f"no file in {folder}: the built-in providers are used"
 
 

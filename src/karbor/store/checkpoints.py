@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from karbor.model.errors import NotFound
 from karbor.store import schema
+from karbor.store.database import reading, upsert
 
 Row = Mapping[str, Any]
 _T = schema.checkpoints
@@ -16,13 +17,12 @@ _T = schema.checkpoints
 
 def put(connection: sa.Connection, row: Mapping[str, Any]) -> None:
     """Add a checkpoint, or replace the row of the same id."""
-    connection.execute(sa.delete(_T).where(_T.c.id == row["id"]))
-    connection.execute(sa.insert(_T).values(row))
+    upsert(connection, _T, [row])
 
 
 def get(database: sa.Engine, id: str, *, project_id: str | None = None) -> Row:
     """The row; raises NotFound, also for another project's when one is given."""
-    with database.connect() as connection:
+    with reading(database) as connection:
         return read(connection, id, project_id=project_id)
 
 
@@ -31,7 +31,7 @@ def read(connection: sa.Connection, id: str, *, project_id: str | None = None, l
     query = sa.select(_T).where(_T.c.id == id)
     row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     if row is None or (project_id is not None and row["project_id"] != project_id):
-        raise NotFound(f"there is no checkpoint {id}; `karbor checkpoint list` shows them")
+        raise NotFound(f"there is no checkpoint {id}", hint="; `karbor checkpoint list` shows them")
     return dict(row)
 
 
@@ -42,7 +42,7 @@ def rows(database: sa.Engine, *, project_id: str | None = None, status: str | No
         query = query.where(_T.c.project_id == project_id)
     if status is not None:
         query = query.where(_T.c.status == status)
-    with database.connect() as connection:
+    with reading(database) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
@@ -52,6 +52,16 @@ def of_plan(connection: sa.Connection, plan_id: str, *, project_id: str, status:
     return [
         dict(row) for row in connection.execute(query.order_by(_T.c.created_at, _T.c.id).with_for_update()).mappings()
     ]
+
+
+def being_deleted(connection: sa.Connection, project_id: str) -> list[Row]:
+    """A project's checkpoints that are `deleting`, newest first.
+
+    They stay as they are until the transaction's end, as does this list to everybody else who asks for it.
+    """
+    mine = (_T.c.project_id == project_id) & (_T.c.status == "deleting")
+    query = sa.select(_T).where(mine).order_by(_T.c.created_at.desc(), _T.c.id)
+    return [dict(row) for row in connection.execute(query.with_for_update()).mappings()]
 
 
 def update(database: sa.Engine, id: str, **changes: Any) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -21,14 +21,19 @@ from karbor import clock
 from karbor.model.errors import Fenced, KarborError, Suspended
 from karbor.model.resource import Ref
 from karbor.store import schema
+from karbor.store.database import again, reading, upsert
 from karbor.store.database import clock as database_clock
-from karbor.store.database import upsert
 
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 150.0
+"""So long after its last commit an engine keeps its claim: any call to a cloud that it has begun by then has ended."""
+RENEW_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
 
 Name = tuple[int, str, str, str, str, str]
 """What an entry is about: node, verb, kind, old type, old id, key."""
+
+Also = Callable[[sa.Connection], None]
+"""Writes rows that are not the operation's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,16 @@ class Entry:
         return (self.node, self.verb, self.kind, self.old_type, self.old_id, self.key)
 
 
+class _Item(NamedTuple):
+    """What the writing thread is handed: a row of `table`, or changes of the operation's own row."""
+
+    table: sa.Table | None
+    row: dict[str, Any]
+    waiter: Future[None] | None = None
+    also: Also | None = None
+    stop: bool = False
+
+
 class Journal:
     """The open journal of an operation that this engine has claimed.
 
@@ -72,22 +87,21 @@ class Journal:
         self._epoch = epoch
         self._observer = observer
         self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[tuple[sa.Table | None, dict[str, Any], Future[None] | None]] = (
-            queue.SimpleQueue()
-        )
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._entries: dict[Name, Entry] = {}
         self._of_node: dict[int, list[Name]] = {}
         self._of_old: dict[tuple[str, str], list[Name]] = {}
         self._hooks: dict[tuple[int, int], dict[str, Any]] = {}
         self._results: dict[int, dict[str, Any]] = {}
         self._dead: BaseException | None = None
+        self._leased_until = 0.0  # on this process's clock
         self._read()
         self._seq = max((entry.seq for entry in self._entries.values()), default=-1) + 1
         self._writer = threading.Thread(target=self._write, name=f"journal-{operation_id[:8]}", daemon=True)
         self._writer.start()
 
     def _read(self) -> None:
-        with self._database.connect() as connection:
+        with reading(self._database) as connection:
             for row in connection.execute(
                 sa.select(schema.journal)
                 .where(schema.journal.c.operation_id == self.operation_id)
@@ -177,10 +191,13 @@ class Journal:
             self._results[node] = row = {**old, **changes}
             self._send(schema.results, row)
 
-    def update_operation(self, **changes: Any) -> None:
-        """Change the operation's own row under the same check of ownership; durable when it returns."""
+    def update_operation(self, *, also: Also | None = None, **changes: Any) -> None:
+        """Change the operation's own row under the same check of ownership; durable when it returns.
+
+        `also` writes other rows in the same transaction, which may be tried more than once.
+        """
         with self._lock:
-            waiter = self._send(None, changes, durable=True)
+            waiter = self._send(None, changes, durable=True, also=also)
         assert waiter is not None
         waiter.result()
 
@@ -201,40 +218,54 @@ class Journal:
         if self._dead is not None:
             raise self._dead
 
+    def hold(self, seconds: float) -> None:
+        """Return when nobody else can take this operation over for so many seconds: at once while its lease is young.
+
+        Raises what ended this journal, which is Fenced where somebody has taken it over already.
+        """
+        assert seconds < LEASE_SECONDS, "no lease is as long as that"
+        self.check()
+        while clock.monotonic() > self._leased_until - seconds:
+            self.flush()
+
     def close(self) -> None:
         """Commit what is left, give the operation's claim up and stop the writing thread."""
         if self._dead is None:
             self.update_operation(lease_until=0.0, owner=None)
-        self._queue.put((None, {"_stop": True}, None))
+        self._queue.put(_Item(None, {}, stop=True))
         self._writer.join()
 
-    def _send(self, table: sa.Table | None, row: dict[str, Any], *, durable: bool = False) -> Future[None] | None:
+    def _send(
+        self, table: sa.Table | None, row: dict[str, Any], *, durable: bool = False, also: Also | None = None
+    ) -> Future[None] | None:
         self.check()
         waiter: Future[None] | None = Future() if durable else None
-        self._queue.put((table, row if table is None else {**row, "operation_id": self.operation_id}, waiter))
+        row = row if table is None else {**row, "operation_id": self.operation_id}
+        self._queue.put(_Item(table, row, waiter, also))
         return waiter
 
     def _write(self) -> None:
         """The writing thread: commits whatever has gathered, renews the lease, watches for a cancel."""
-        renewed = clock.monotonic()
+        renewed = looked = clock.monotonic()
         stop = False
         while not stop:
             batch = self._gather()
-            stop = any(row.get("_stop") for _, row, _ in batch)
+            stop = any(item.stop for item in batch)
             try:
-                if (batch and not stop) or clock.monotonic() - renewed > LEASE_SECONDS / 3:
+                if (batch and not stop) or clock.monotonic() - renewed > RENEW_SECONDS:
                     self._commit(batch)
                     renewed = clock.monotonic()
-                elif not stop:
+                if not stop and clock.monotonic() - looked >= _LOOK_SECONDS:  # also where there is always work
                     self._look_for_cancel()
+                    looked = clock.monotonic()
             except BaseException as error:  # noqa: BLE001 - whatever ends this thread must end every thread of the operation
                 self._die(error, batch)
                 return
-            for _, _, waiter in batch:
-                if waiter is not None:
-                    waiter.set_result(None)
+            for item in batch:
+                if item.waiter is not None:
+                    item.waiter.set_result(None)
 
-    def _gather(self) -> list[tuple[sa.Table | None, dict[str, Any], Future[None] | None]]:
+    def _gather(self) -> list[_Item]:
         batch = []
         try:
             batch.append(self._queue.get(timeout=_LOOK_SECONDS))
@@ -244,38 +275,45 @@ class Journal:
             pass
         return batch
 
-    def _commit(self, batch: list[tuple[sa.Table | None, dict[str, Any], Future[None] | None]]) -> None:
+    def _commit(self, batch: list[_Item]) -> None:
         if self._observer is not None:
             self._observer("before")
         changes: dict[str, Any] = {"lease_until": database_clock(self._database) + LEASE_SECONDS}
         rows: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {"journal": {}, "hooks": {}, "results": {}}
-        for table, row, _ in batch:
+        for table, row, *_ in batch:
             if table is None:
-                changes |= {key: value for key, value in row.items() if key != "_stop"}
+                changes |= row
             else:  # the last word on a row is enough
                 rows[table.name][tuple(row[column.name] for column in table.primary_key)] = row
-        mine = (schema.operations.c.id == self.operation_id) & (schema.operations.c.epoch == self._epoch)
-        with self._database.begin() as connection:
-            if connection.execute(sa.update(schema.operations).where(mine).values(changes)).rowcount != 1:
-                raise Fenced(f"operation {self.operation_id} has been taken over by another engine")
-            for name, found in rows.items():
-                if found:
-                    upsert(connection, schema.metadata.tables[name], list(found.values()))
+        written = {name: list(found.values()) for name, found in rows.items() if found}
+        also = [item.also for item in batch if item.also is not None]
+        again(lambda: self._write_rows(changes, written, also))
         self.commits += 1
         if self._observer is not None:
             self._observer("after")
 
+    def _write_rows(self, changes: dict[str, Any], rows: dict[str, list[dict[str, Any]]], also: list[Also]) -> None:
+        """One transaction: nothing is written where the operation is this engine's no more."""
+        mine = (schema.operations.c.id == self.operation_id) & (schema.operations.c.epoch == self._epoch)
+        began = clock.monotonic()  # before the database reads its own clock
+        with self._database.begin() as connection:
+            if connection.execute(sa.update(schema.operations).where(mine).values(changes)).rowcount != 1:
+                raise Fenced(f"operation {self.operation_id} has been taken over by another engine")
+            for name, found in rows.items():
+                upsert(connection, schema.metadata.tables[name], found)
+            for write in also:
+                write(connection)
+        self._leased_until = began + LEASE_SECONDS
+
     def _look_for_cancel(self) -> None:
-        with self._database.connect() as connection:
+        with reading(self._database) as connection:
             asked = connection.execute(
                 sa.select(schema.operations.c.cancel).where(schema.operations.c.id == self.operation_id)
             ).scalar()
         if asked:
             self.cancelled.set()
 
-    def _die(
-        self, error: BaseException, batch: list[tuple[sa.Table | None, dict[str, Any], Future[None] | None]]
-    ) -> None:
+    def _die(self, error: BaseException, batch: list[_Item]) -> None:
         if isinstance(error, sa.exc.SQLAlchemyError):
             error = KarborError(
                 f"the journal of operation {self.operation_id} cannot be written: {error}; the operation can be resumed"
@@ -285,6 +323,6 @@ class Journal:
         self.cancelled.set()  # wakes those that wait; they find the journal dead
         while not self._queue.empty():
             batch.append(self._queue.get_nowait())
-        for _, _, waiter in batch:
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(error)
+        for item in batch:
+            if item.waiter is not None and not item.waiter.done():
+                item.waiter.set_exception(error)

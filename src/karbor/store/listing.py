@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import re2
 import sqlalchemy as sa
 
 from karbor.model.errors import Invalid, NotFound
+from karbor.store.database import codes, reading
+from karbor.store.search import compiled
 
 Row = Mapping[str, Any]
 Condition = sa.ColumnElement[bool]
@@ -27,25 +30,40 @@ class Page:
     """Columns, each with whether it descends; the last one has to tell all rows apart."""
 
 
-def page_of(database: sa.Engine, table: sa.Table, where: Iterable[Condition], page: Page) -> list[Row]:
-    """The rows of `table` of one page. Raises NotFound where no row under `where` has the marker's id."""
-    conditions = list(where)
-    with database.connect() as connection:
+def page_of(
+    database: sa.Engine, table: sa.Table, scope: Iterable[Condition], where: Iterable[Condition], page: Page
+) -> list[Row]:
+    """The rows of `table` of one page: those in `scope`, which the caller may see, that he has asked for in `where`.
+
+    Raises NotFound where no row in `scope` has the marker's id, Invalid where an expression of `matches` is good for
+    RE2 but not for the database.
+    """
+    visible = list(scope)
+    conditions = [*visible, *where]
+    with reading(database) as connection:
         if page.marker is not None:
-            conditions.append(_after(connection, table, conditions, page))
+            conditions.append(_after(connection, table, visible, page))
         query = sa.select(table).where(*conditions).order_by(*_order(table, page.sort)).limit(page.limit)
         if page.offset:
             query = query.offset(page.offset)
-        return [dict(row) for row in connection.execute(query).mappings()]
+        try:
+            return [dict(row) for row in connection.execute(query).mappings()]
+        except sa.exc.DBAPIError as error:
+            if _NO_PATTERN & codes(error):
+                raise Invalid(f"the database does not know this form of regular expression: {error.orig}") from None
+            raise
 
 
 def _order(table: sa.Table, sort: Sequence[tuple[str, bool]]) -> list[sa.UnaryExpression[Any]]:
     return [table.c[name].desc() if down else table.c[name].asc() for name, down in sort]
 
 
-def _after(connection: sa.Connection, table: sa.Table, where: Sequence[Condition], page: Page) -> Condition:
-    """What holds of the rows after the marker's row in the order of the page."""
-    query = sa.select(table).where(table.c.id == page.marker, *where)
+def _after(connection: sa.Connection, table: sa.Table, scope: Sequence[Condition], page: Page) -> Condition:
+    """What holds of the rows after the marker's row in the order of the page.
+
+    The row need not be in the list any more: it may have changed, or been deleted, since the page before.
+    """
+    query = sa.select(table).where(table.c.id == page.marker, *scope)
     seen = connection.execute(query).mappings().first()
     if seen is None:
         raise NotFound(f"marker: the list has no item {str(page.marker)[:64]!r}")
@@ -57,10 +75,14 @@ def _after(connection: sa.Connection, table: sa.Table, where: Sequence[Condition
     return sa.or_(*steps)
 
 
+_NO_PATTERN = frozenset({"1139", "2201B"})
 _MAGIC = re.compile(r"[\^$.|?*+()\[\]{}\\]")
-_REPEATS = re.compile(r"(?<!\\)(?:[*+?]|\{\d*,?\d*\})")
-_MAX_PATTERN = 255
+_REPEATED_GROUP = re.compile(r"\)(?:[*+?]|\{)|\(\?")
+_NUMBERED = re.compile(r"(?<!\\)(?:\\\\)*\\\d")
+_REPEAT = re.compile(r"[*+?]|\{\d*,?\d*\}")
+_MAX_TEXT = 255
 _MAX_REPEATS = 2
+"""MariaDB and PostgreSQL go back and try again at each."""
 
 
 def matches(name: str, column: sa.ColumnElement[Any], text: str) -> Condition:
@@ -68,16 +90,17 @@ def matches(name: str, column: sa.ColumnElement[Any], text: str) -> Condition:
 
     Raises Invalid naming the field `name` where the expression is broken, or could take for ever to be looked for.
     """
+    if len(text) > _MAX_TEXT:
+        raise Invalid(f"{name}: what is looked for has to be of at most {_MAX_TEXT} characters")
     if not _MAGIC.search(text):
         return column.contains(text, autoescape=True)
-    repeats = _REPEATS.findall(text)
-    if len(text) > _MAX_PATTERN or len(repeats) > _MAX_REPEATS or re.search(r"\)(?:[*+?]|\{)|\\\d|\(\?", text):
+    plain = re.sub(r"\\.", "x", text, flags=re.DOTALL)  # without escaped characters
+    if len(_REPEAT.findall(plain)) > _MAX_REPEATS or _REPEATED_GROUP.search(plain) or _NUMBERED.search(text):
         raise Invalid(
-            f"{name}: the regular expression is too costly; at most {_MAX_REPEATS} repetitions, "
-            f"none of a group, in {_MAX_PATTERN} characters"
+            f"{name}: the regular expression is too costly; at most {_MAX_REPEATS} repetitions, none of a group"
         )
     try:
-        re.compile(text)
-    except re.error as error:
+        compiled(text)
+    except re2.error as error:
         raise Invalid(f"{name}: {text[:60]!r} is no regular expression: {error}") from None
     return column.regexp_match(text)

@@ -15,6 +15,7 @@ from karbor import clock
 from karbor.model.errors import KarborError, NotFound
 from karbor.store import schema
 from karbor.store.database import clock as database_clock
+from karbor.store.database import reading
 from karbor.store.journal import LEASE_SECONDS
 
 Row = Mapping[str, Any]
@@ -46,11 +47,17 @@ def add(connection: sa.Connection, **values: Any) -> str:
 
 def get(database: sa.Engine, id: str, *, project_id: str | None = None) -> Row:
     """The row; raises NotFound, also for another project's."""
-    with database.connect() as connection:
+    with reading(database) as connection:
         row = connection.execute(sa.select(_T).where(_T.c.id == id)).mappings().first()
     if row is None or (project_id is not None and row["project_id"] != project_id):
         raise NotFound(f"there is no operation {id} of this project; `karbor operation list` shows them")
     return dict(row)
+
+
+def checkpoint_of(database: sa.Engine, id: str) -> str:
+    """The id of the checkpoint that an operation is about, without the rest of its row, which may be large."""
+    with reading(database) as connection:
+        return str(connection.execute(sa.select(_T.c.checkpoint_id).where(_T.c.id == id)).scalar_one())
 
 
 def rows(database: sa.Engine, *, project_id: str | None = None, open_only: bool = False) -> list[Row]:
@@ -60,7 +67,7 @@ def rows(database: sa.Engine, *, project_id: str | None = None, open_only: bool 
         query = query.where(_T.c.project_id == project_id)
     if open_only:
         query = query.where(_T.c.phase != "ended")
-    with database.connect() as connection:
+    with reading(database) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
@@ -72,10 +79,33 @@ def unfinished_on(connection: sa.Connection, checkpoint_id: str) -> Row | None:
     return None if row is None else dict(row)
 
 
+def something_went(connection: sa.Connection, project_id: str, *, since: str) -> bool:
+    """Whether, since then, a deletion has ended well or a protection has taken back what it made."""
+    went = sa.or_(
+        (_T.c.operation_type == "delete") & (_T.c.status == "deleted"),
+        (_T.c.operation_type == "protect") & (_T.c.status == "error"),
+    )
+    query = sa.select(_T.c.id).where(_T.c.project_id == project_id, _T.c.phase == "ended", _T.c.ended_at >= since, went)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def released(database: sa.Engine, project_id: str) -> list[str]:
+    """The ids of the deletions that waited, could go now, and that a command has to run, as nobody has begun to."""
+    query = (
+        sa.select(_T.c.id)
+        .where(_T.c.project_id == project_id, _T.c.operation_type == "delete", _T.c.phase != "ended")
+        .where(_T.c.runner == "command", _T.c.started_at.is_(None))
+        .where(_T.c.request["released_by"].as_string().is_not(None))
+        .order_by(_T.c.created_at, _T.c.id)
+    )
+    with reading(database) as connection:
+        return list(connection.execute(query).scalars())
+
+
 def results(database: sa.Engine, id: str) -> dict[int, Row]:
     """Outcome and progress of each resource of an operation, by its position in the graph."""
     table = schema.results
-    with database.connect() as connection:
+    with reading(database) as connection:
         found = connection.execute(sa.select(table).where(table.c.operation_id == id)).mappings()
         return {row["node"]: dict(row) for row in found}
 
@@ -83,7 +113,7 @@ def results(database: sa.Engine, id: str) -> dict[int, Row]:
 def entries(database: sa.Engine, id: str) -> list[Row]:
     """The journal of an operation in the order of writing, for reading only."""
     table = schema.journal
-    with database.connect() as connection:
+    with reading(database) as connection:
         found = connection.execute(sa.select(table).where(table.c.operation_id == id).order_by(table.c.seq)).mappings()
         return [dict(row) for row in found]
 
@@ -91,7 +121,7 @@ def entries(database: sa.Engine, id: str) -> list[Row]:
 def hooks(database: sa.Engine, id: str) -> list[Row]:
     """When each hook of an operation started and ended, and how."""
     table = schema.hooks
-    with database.connect() as connection:
+    with reading(database) as connection:
         found = connection.execute(sa.select(table).where(table.c.operation_id == id)).mappings()
         return [dict(row) for row in found]
 
@@ -111,7 +141,7 @@ def left_behind(database: sa.Engine, checkpoint_id: str) -> list[Row]:
         .where(table.c.temporary | (result.c.status == "error"))
         .order_by(table.c.seq.desc())
     )
-    with database.connect() as connection:
+    with reading(database) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
@@ -128,16 +158,17 @@ def update(database: sa.Engine, id: str, **changes: Any) -> None:
 
 
 def due(database: sa.Engine) -> list[Row]:
-    """The operations that an engine of the service has to run and nobody does, oldest first.
+    """`id` and `owner` of the operations that an engine of the service has to run and nobody does, oldest first.
 
-    One that failed and waits for a person (kept, stuck while taken back, without credentials) has another status.
+    The rest of a row is large, and this is asked every second. One that failed and waits for a person (kept, stuck
+    while taken back, without credentials) has another status.
     """
     query = (
-        sa.select(_T, (_T.c.lease_until > database_clock(database)).label("leased"))
+        sa.select(_T.c.id, _T.c.owner, (_T.c.lease_until > database_clock(database)).label("leased"))
         .where(_T.c.runner == "service", _T.c.phase != "ended", _T.c.status.in_(ACTIVE))
         .order_by(_T.c.created_at, _T.c.id)
     )
-    with database.connect() as connection:
+    with reading(database) as connection:
         found = [dict(row) for row in connection.execute(query).mappings()]
     return [row for row in found if row["owner"] is None or not row["leased"] or not _lives(row["owner"])]
 
@@ -146,7 +177,7 @@ def at_rest_with_credential(database: sa.Engine) -> list[Row]:
     """The operations of the service that have ended, or wait for a person, and still have a credential."""
     resting = sa.or_(_T.c.phase == "ended", _T.c.status.not_in(ACTIVE))
     query = sa.select(_T).where(_T.c.runner == "service", _T.c.credential.is_not(None), resting)
-    with database.connect() as connection:
+    with reading(database) as connection:
         found = [dict(row) for row in connection.execute(query.order_by(_T.c.created_at, _T.c.id)).mappings()]
     return [row for row in found if not is_running(row)]
 
@@ -156,14 +187,14 @@ def credential_is_shared(database: sa.Engine, row: Row) -> bool:
     query = sa.select(_T.c.id).where(
         _T.c.credential == row["credential"], _T.c.id != row["id"], _T.c.phase != "ended"
     )  # fmt: skip
-    with database.connect() as connection:
+    with reading(database) as connection:
         return connection.execute(query).first() is not None
 
 
 def credential_of_schedule(database: sa.Engine, id: str | None) -> str | None:
     """The sealed credential of a scheduled operation, if there still is one of that id."""
     table = schema.scheduled_operations
-    with database.connect() as connection:
+    with reading(database) as connection:
         return connection.execute(sa.select(table.c.credential).where(table.c.id == id)).scalar()
 
 
@@ -179,7 +210,7 @@ def reopen(database: sa.Engine, row: Row, **changes: Any) -> None:
     same = (_T.c.id == row["id"]) & (_T.c.epoch == row["epoch"]) & (_T.c.status == row["status"])
     status = STARTED[row["operation_type"]]
     with database.begin() as connection:
-        found = connection.execute(sa.update(_T).where(same).values(status=status, cancel=False, **changes))
+        found = connection.execute(sa.update(_T).where(same).values(status=status, cancel=False, tries=0, **changes))
     if found.rowcount != 1:
         raise KarborError(f"operation {row['id']} has changed in this moment; look at it again")
 
@@ -215,9 +246,15 @@ def claim(database: sa.Engine, id: str, instance: str) -> int:
 
 def release(database: sa.Engine, id: str, epoch: int, **changes: Any) -> None:
     """Give up a claim before the operation's end, with changes of its row; nothing where it was taken over already."""
-    mine = (_T.c.id == id) & (_T.c.epoch == epoch)
     with database.begin() as connection:
-        connection.execute(sa.update(_T).where(mine).values(owner=None, lease_until=0.0, **changes))
+        let_go(connection, id, epoch, **changes)
+
+
+def let_go(connection: sa.Connection, id: str, epoch: int, **changes: Any) -> bool:
+    """As `release`, within a transaction; whether it had not been taken over."""
+    mine = (_T.c.id == id) & (_T.c.epoch == epoch)
+    found = connection.execute(sa.update(_T).where(mine).values(owner=None, lease_until=0.0, **changes))
+    return found.rowcount == 1
 
 
 INSTANCES: set[str] = set()

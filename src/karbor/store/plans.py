@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from karbor import clock
-from karbor.model.errors import NotFound
+from karbor.model.errors import Invalid, NotFound
 from karbor.store import schema
+from karbor.store.database import reading
 
 Row = Mapping[str, Any]
 _T = schema.plans
@@ -24,7 +25,7 @@ def add(connection: sa.Connection, **values: Any) -> Row:
 
 def get(database: sa.Engine, id: str, *, project_id: str | None = None) -> Row:
     """The row; raises NotFound, also for another project's when one is given."""
-    with database.connect() as connection:
+    with reading(database) as connection:
         row = connection.execute(sa.select(_T).where(_T.c.id == id)).mappings().first()
     if row is None or (project_id is not None and row["project_id"] != project_id):
         raise NotFound(f"there is no plan {id}")
@@ -41,13 +42,27 @@ def update(database: sa.Engine, id: str, *, was: str, **changes: Any) -> Row:
     return dict(row)
 
 
+def check_protectable(row: Row) -> None:
+    """Raises Invalid where a plan names nothing: its checkpoint would be good, and worth nothing."""
+    if not row["resources"]:
+        raise Invalid(f"plan {row['id']} names no resources, so there is nothing to protect; change it to name some")
+
+
+def hold(connection: sa.Connection, id: str, *, project_id: str) -> None:
+    """Until the transaction's end this plan neither goes nor gets anything put on it. Raises NotFound."""
+    query = sa.select(_T.c.id).where(_T.c.id == id, _T.c.project_id == project_id).with_for_update()
+    if connection.execute(query).first() is None:
+        raise NotFound(f"there is no plan {id}")
+
+
 def delete(connection: sa.Connection, id: str) -> None:
     """Remove a plan; its checkpoints stay."""
     connection.execute(sa.delete(_T).where(_T.c.id == id))
 
 
 def schedules_of(connection: sa.Connection, row: Row) -> list[str]:
-    """The ids of the scheduled operations that protect the plan."""
+    """The ids of the scheduled operations that protect the plan; until the transaction's end there come no others."""
+    hold(connection, row["id"], project_id=row["project_id"])
     table = schema.scheduled_operations
     query = sa.select(table.c.id).where(
         table.c.project_id == row["project_id"], table.c.operation_definition["plan_id"].as_string() == row["id"]

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from karbor.store import schema
+from karbor.store.database import reading
 
 Row = Mapping[str, Any]
 
@@ -18,7 +19,7 @@ def protections(database: sa.Engine, checkpoint_ids: Collection[str]) -> dict[st
     query = sa.select(table.c.checkpoint_id, table.c.id, table.c.graph).where(
         table.c.checkpoint_id.in_(checkpoint_ids), table.c.operation_type.in_(("protect", "copy"))
     )
-    with database.connect() as connection:
+    with reading(database) as connection:
         return {row["checkpoint_id"]: dict(row) for row in connection.execute(query).mappings()}
 
 
@@ -31,7 +32,7 @@ def entries(database: sa.Engine, operation_ids: Collection[str]) -> dict[str, li
         .order_by(table.c.operation_id, table.c.seq)
     )
     found: dict[str, list[Row]] = {id: [] for id in operation_ids}
-    with database.connect() as connection:
+    with reading(database) as connection:
         for row in connection.execute(query).mappings():
             found[row["operation_id"]].append(dict(row))
     return found
@@ -41,7 +42,9 @@ def results(database: sa.Engine, operation_ids: Collection[str]) -> dict[str, di
     """For each operation the outcome and progress of its resources, by their positions in the graph."""
     table = schema.results
     found: dict[str, dict[int, Row]] = {id: {} for id in operation_ids}
-    with database.connect() as connection:
+    if not found:  # as of most checkpoints, which have ended
+        return found
+    with reading(database) as connection:
         for row in connection.execute(sa.select(table).where(table.c.operation_id.in_(operation_ids))).mappings():
             found[row["operation_id"]][row["node"]] = dict(row)
     return found

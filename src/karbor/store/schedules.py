@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from karbor import clock
 from karbor.model.errors import NotFound
-from karbor.store import schema
+from karbor.store import plans, schema
+from karbor.store.database import reading
 
 Row = Mapping[str, Any]
 _TRIGGERS = schema.triggers
@@ -40,6 +41,7 @@ def update_trigger(database: sa.Engine, id: str, **changes: Any) -> None:
 
 def delete_trigger(connection: sa.Connection, id: str) -> list[str]:
     """Remove a trigger, unless scheduled operations use it; the ids of those."""
+    _hold(connection, id)
     users = connection.execute(sa.select(_SCHEDULED.c.id).where(_SCHEDULED.c.trigger_id == id)).scalars().all()
     if not users:
         connection.execute(sa.delete(_TRIGGERS).where(_TRIGGERS.c.id == id))
@@ -47,7 +49,10 @@ def delete_trigger(connection: sa.Connection, id: str) -> list[str]:
 
 
 def add(connection: sa.Connection, **values: Any) -> Row:
-    """Insert a scheduled operation; its row."""
+    """Insert a scheduled operation; its row. Raises NotFound where its trigger or its plan has gone."""
+    if not _hold(connection, values["trigger_id"]):
+        raise NotFound(f"there is no trigger {values['trigger_id']}")
+    plans.hold(connection, values["operation_definition"]["plan_id"], project_id=values["project_id"])
     row = {"id": clock.new_id(), "created_at": clock.now(), "description": None, "enabled": True, **values}
     connection.execute(sa.insert(_SCHEDULED).values(row))
     return row
@@ -86,11 +91,24 @@ def due_triggers(database: sa.Engine, now: str) -> list[Row]:
     return _rows(database, query)
 
 
+def last_firing(database: sa.Engine, trigger_id: str) -> str | None:
+    """When a trigger's last firing was due that was not dropped; None where it has none."""
+    query = (
+        sa.select(sa.func.max(_FIRINGS.c.due_at))
+        .join(_SCHEDULED, _SCHEDULED.c.id == _FIRINGS.c.scheduled_operation_id)
+        .where(_SCHEDULED.c.trigger_id == trigger_id, _FIRINGS.c.status != DROPPED)
+    )
+    with reading(database) as connection:
+        found: str | None = connection.execute(query).scalar_one()
+    return found
+
+
 def claim(database: sa.Engine, trigger: Row, moments: Mapping[str, str], next_at: str | None) -> bool:
     """Take a trigger's firings for all its scheduled operations, and set its next one: all of it, or nothing.
 
     `moments` are when they were due, each with why it is dropped, or "" for the one to be started. False when another
-    engine has taken them, or the trigger was changed since it was read.
+    engine has taken them, or the trigger was changed since it was read. What is recorded already stays as it is: on a
+    host whose clock is behind, a changed trigger's next time may be one that was taken on another.
     """
     mine = (_TRIGGERS.c.id == trigger["id"]) & (_TRIGGERS.c.next_at == trigger["next_at"])
     with database.begin() as connection:
@@ -100,15 +118,16 @@ def claim(database: sa.Engine, trigger: Row, moments: Mapping[str, str], next_at
         if connection.execute(properties).scalar_one() != trigger["properties"]:
             connection.rollback()
             return False
-        query = sa.select(_SCHEDULED.c.id, _SCHEDULED.c.created_at).where(
-            _SCHEDULED.c.trigger_id == trigger["id"], _SCHEDULED.c.enabled
-        )
+        users = (_SCHEDULED.c.trigger_id == trigger["id"]) & _SCHEDULED.c.enabled
+        query = sa.select(_SCHEDULED.c.id, _SCHEDULED.c.created_at).where(users)
+        known = sa.select(_SCHEDULED.c.id, _FIRINGS.c.due_at).join(_FIRINGS).where(users)
+        recorded = {tuple(row) for row in connection.execute(known.where(_FIRINGS.c.due_at.in_(list(moments))))}
         rows = [
             {"id": clock.new_id(), "scheduled_operation_id": id, "due_at": moment, "reason": reason,
              "status": DROPPED if reason else DUE}
             for id, created_at in connection.execute(query).all()
             for moment, reason in moments.items()
-            if moment >= created_at
+            if moment >= created_at and (id, moment) not in recorded
         ]  # fmt: skip
         if rows:
             connection.execute(sa.insert(_FIRINGS), rows)
@@ -192,6 +211,12 @@ def _with_schedule() -> sa.Select[Any]:
     )
 
 
+def _hold(connection: sa.Connection, trigger_id: str) -> bool:
+    """Whether a trigger is there; until the transaction's end it neither goes nor gets anything put on it."""
+    query = sa.select(_TRIGGERS.c.id).where(_TRIGGERS.c.id == trigger_id).with_for_update()
+    return connection.execute(query).first() is not None
+
+
 def _row(database: sa.Engine, table: sa.Table, id: str, noun: str) -> Row:
     found = _rows(database, sa.select(table).where(table.c.id == id))
     if not found:
@@ -200,5 +225,5 @@ def _row(database: sa.Engine, table: sa.Table, id: str, noun: str) -> Row:
 
 
 def _rows(database: sa.Engine, query: sa.Select[Any]) -> list[Row]:
-    with database.connect() as connection:
+    with reading(database) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]

@@ -7,7 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Float,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -17,8 +17,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects import mysql
 
 metadata = MetaData()
+
+LONG = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # their TEXT ends after 64 KiB
 
 operations = Table(
     "operations",
@@ -39,9 +42,9 @@ operations = Table(
     Column("outline", JSON, nullable=True),  # null until planned
     Column("epoch", Integer, nullable=False, default=0),
     Column("owner", JSON, nullable=True),
-    Column("lease_until", Float, nullable=False, default=0.0),  # seconds since 1970 on the database's clock
+    Column("lease_until", Double, nullable=False, default=0.0),  # seconds since 1970 on the database's clock
     Column("cancel", Boolean, nullable=False, default=False),
-    Column("error_info", Text, nullable=True),
+    Column("error_info", LONG, nullable=True),
     Column("created_at", String(26), nullable=False),
     Column("started_at", String(26), nullable=True),
     Column("ended_at", String(26), nullable=True),
@@ -49,7 +52,9 @@ operations = Table(
     Column("user_id", String(64), nullable=False, default=""),
     Column("plan_id", String(36), nullable=True, index=True),
     Column("scheduled_operation_id", String(36), nullable=True, index=True),
-    Column("credential", Text, nullable=True),  # sealed; null when the operation has ended
+    Column("credential", LONG, nullable=True),  # sealed; null when the operation has ended
+    # how often it has met an error that nobody foresaw, since a person last looked at it:
+    Column("tries", Integer, nullable=False, default=0),
 )
 
 
@@ -66,7 +71,7 @@ hooks = Table(
     Column("state", String(16), nullable=False),
     Column("started_at", String(26), nullable=True),
     Column("ended_at", String(26), nullable=True),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reason", LONG, nullable=False, default=""),
 )
 
 journal = Table(
@@ -94,9 +99,9 @@ results = Table(
     _of_operation(),
     Column("node", Integer, primary_key=True, autoincrement=False),
     Column("status", String(32), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("done", Integer, nullable=False, default=0),  # progress in `unit`s
-    Column("total", Integer, nullable=False, default=0),
+    Column("reason", LONG, nullable=False),
+    Column("done", BigInteger, nullable=False, default=0),  # progress in `unit`s
+    Column("total", BigInteger, nullable=False, default=0),
     Column("unit", String(16), nullable=False, default=""),
 )
 
@@ -107,7 +112,7 @@ checkpoints = Table(
     Column("project_id", String(64), nullable=False, index=True),
     Column("provider_id", String(36), nullable=False),
     Column("status", String(32), nullable=False),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reason", LONG, nullable=False, default=""),
     Column("plan", JSON, nullable=False),
     Column("resources", JSON, nullable=False),  # [{type, id, name, status, reason}]
     Column("extra_info", JSON, nullable=False),
@@ -138,7 +143,7 @@ triggers = Table(
     metadata,
     Column("id", String(36), primary_key=True),
     Column("project_id", String(64), nullable=False, index=True),
-    Column("name", Text, nullable=False),
+    Column("name", LONG, nullable=False),
     Column("type", String(32), nullable=False),
     Column("properties", JSON, nullable=False),
     Column("next_at", String(26), nullable=True, index=True),  # the next firing, UTC; null when there is none any more
@@ -157,7 +162,7 @@ scheduled_operations = Table(
     Column("trigger_id", String(36), ForeignKey("triggers.id"), nullable=False, index=True),
     Column("operation_definition", JSON, nullable=False),
     Column("enabled", Boolean, nullable=False, default=True),
-    Column("credential", Text, nullable=False),  # sealed: a trust, or an application credential that its owner gave
+    Column("credential", LONG, nullable=False),  # sealed: a trust, or an application credential that its owner gave
     Column("created_at", String(26), nullable=False),
 )
 
@@ -175,7 +180,7 @@ firings = Table(
     Column("due_at", String(26), nullable=False),
     # started, with the operation that is its run; dropped, with the reason; failed to start, with the reason
     Column("status", String(32), nullable=False),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reason", LONG, nullable=False, default=""),
     Column("operation_id", String(36), nullable=True, index=True),
     Column("retained_at", String(26), nullable=True),  # when old checkpoints were looked through after it
     UniqueConstraint("scheduled_operation_id", "due_at", name="one_firing_a_moment"),
@@ -205,8 +210,10 @@ services = Table(
     Column("binary", String(64), nullable=False),
     Column("status", String(16), nullable=False),  # enabled, disabled
     Column("disabled_reason", String(255), nullable=True),
-    Column("updated_at", Float, nullable=True),  # the last sign of life, seconds since 1970 on the database's clock
+    Column("updated_at", Double, nullable=True),  # the last sign of life, seconds since 1970 on the database's clock
     UniqueConstraint("host", "binary", name="one_service_a_host"),
 )
 
 Index("journal_by_node", journal.c.operation_id, journal.c.node)
+# What a project uses is counted at each new checkpoint, from here alone: the rows are large.
+Index("checkpoints_by_usage", checkpoints.c.project_id, checkpoints.c.status, checkpoints.c.bytes_in_bank)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
 
 from karbor.model.errors import NotFound
 from karbor.store import schema
-from karbor.store.database import clock
+from karbor.store.database import clock, reading
 
 PROTECTION = "karbor-protection"
 OPERATION_ENGINE = "karbor-operationengine"
@@ -25,16 +26,20 @@ _T = schema.services
 def beat(database: sa.Engine, host: str, binary: str) -> Row:
     """Give a sign of life; the process's row, which is made at the first one."""
     mine = (_T.c.host == host) & (_T.c.binary == binary)
+    sign = {"updated_at": clock(database)}
     with database.begin() as connection:
-        if connection.execute(sa.update(_T).where(mine).values(updated_at=clock(database))).rowcount == 0:
-            connection.execute(sa.insert(_T).values(host=host, binary=binary, status="enabled", disabled_reason=None))
-            connection.execute(sa.update(_T).where(mine).values(updated_at=clock(database)))
+        known = connection.execute(sa.update(_T).where(mine).values(sign)).rowcount
+    if not known:
+        new = sa.insert(_T).values(host=host, binary=binary, status="enabled", disabled_reason=None, **sign)
+        with suppress(sa.exc.IntegrityError), database.begin() as connection:  # of two at once one is too late
+            connection.execute(new)
+    with reading(database) as connection:
         return dict(connection.execute(sa.select(_T).where(mine)).mappings().one())
 
 
 def is_enabled(database: sa.Engine, host: str, binary: str) -> bool:
     """Whether an administrator lets the process begin new work; one without a row may."""
-    with database.connect() as connection:
+    with reading(database) as connection:
         status = connection.execute(sa.select(_T.c.status).where(_T.c.host == host, _T.c.binary == binary)).scalar()
     return status != "disabled"
 
@@ -46,13 +51,13 @@ def rows(database: sa.Engine, *, host: str | None = None, binary: str | None = N
         query = query.where(_T.c.host == host)
     if binary is not None:
         query = query.where(_T.c.binary == binary)
-    with database.connect() as connection:
+    with reading(database) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def get(database: sa.Engine, id: int) -> Row:
     """The row, as in `rows`; raises NotFound."""
-    with database.connect() as connection:
+    with reading(database) as connection:
         row = connection.execute(_query(database).where(_T.c.id == id)).mappings().first()
     if row is None:
         raise NotFound(f"there is no service {id}")

@@ -50,10 +50,11 @@ def check(address: str) -> None:
 
 
 def purge(engine: sa.Engine, days: int) -> Mapping[str, int]:
-    """Forget what ended `days` ago or earlier; how many rows of which table.
+    """Forget what ended `days` ago or earlier (a deleted checkpoint: was deleted); how many rows of which table.
 
     That is: checkpoints that are deleted, with all operations on them; of checkpoints that are there everything but how
-    they were made; and firings of schedules that came to nothing or whose run is forgotten. Raises Invalid.
+    they were made; and firings of schedules that came to nothing or whose run is forgotten. An operation whose
+    credential is still to be revoked stays, since nobody else knows of that. Raises Invalid.
     """
     if not 0 <= days <= LONGEST_DAYS:
         raise Invalid(f"days must be 0 to {LONGEST_DAYS}, not {days}")
@@ -64,6 +65,7 @@ def purge(engine: sa.Engine, days: int) -> Mapping[str, int]:
     old = sa.and_(
         done.c.phase == "ended",
         done.c.ended_at < before,
+        done.c.credential.is_(None),
         sa.or_(done.c.operation_type.not_in(("protect", "copy")), done.c.checkpoint_id.not_in(kept)),
     )
     over = sa.or_(fired.c.status.in_(("dropped", "failed")), fired.c.operation_id.not_in(sa.select(done.c.id)))

@@ -22,7 +22,7 @@ from karbor.plugins import registry
 from karbor.providers import OS_INFRA, Provider, load_providers
 from karbor.sandbox import Sandbox
 from karbor.store import operations
-from karbor.store.database import open_state
+from karbor.testing.databases import open_test_state
 
 PATIENCE = Settings(in_doubt=0.0, wait=20.0, wait_per_gib=0.0, delete_wait=20.0, retry=0.01)
 """For a sandbox without delays: no request outlives the engine that made it, since engines end with their threads."""
@@ -44,8 +44,8 @@ class Rig:
         self._clouds: dict[str, Cloud] = {}
 
     def __enter__(self) -> Rig:
-        self.database = open_state(self.folder)
-        if not self.durable:
+        self.database = open_test_state(self.folder)
+        if not self.durable and self.database.dialect.name == "sqlite":
             sa.event.listen(self.database, "connect", _never_wait)
             self.database.dispose()
         self.providers = load_providers(self.folder)

@@ -28,6 +28,14 @@ class ToyCloud:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
+    def guarded(self, guard: Callable[[float], None]) -> ToyCloud:
+        """Itself: none of its calls lasts."""
+        return self
+
+    def remembering(self) -> ToyCloud:
+        """Itself: none of its answers costs anything."""
+        return self
+
     def read(self, kind: Kind, id: str) -> Object | None:
         return kind.get(self, id)  # type: ignore[arg-type]
 
@@ -79,7 +87,7 @@ class ToyKind(Kind):
         if id in cloud.objects:
             cloud.objects[id]["tag"] = ""
 
-    def needs(self, body: Body) -> Mapping[str, int]:
+    def needs(self, cloud: Any, body: Body) -> Mapping[str, int]:
         return {"toys": 1}
 
     def paint(self, cloud: Any, *, id: str, colour: str) -> None:

@@ -10,16 +10,20 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from api_client import LIMITS, NOOP, Api, Belongings, Client, plan_body
+from api_client import LIMITS, NOOP, OS_INFRA, Api, Belongings, Client, plan_body
+from saved_volume import PATH, TYPE, Story
 
-from karbor import config
+from karbor import config, notifier
 from karbor.api import policy
 from karbor.api.app import make_app
 from karbor.api.service import Service
 from karbor.cloud.access import find_region
+from karbor.cloud.blockstorage import VOLUME
 from karbor.cloud.delegation import Delegation
 from karbor.engine.conductor import Conductor
 from karbor.engine.intake import Intake
+from karbor.engine.worker import Engine
+from karbor.notifier import Notifier
 from karbor.plugins import registry
 from karbor.serving.http import Server
 from karbor.store import services
@@ -48,23 +52,35 @@ def settings(rig: Rig) -> object:
         "region_name": login.region_name,
         **auth,
     }
-    return config.settings([], {config.AUTH_TOKEN: token})
+    bus = {"driver": ["messagingv2"], "transport_url": "fake:///", "topics": ["karbor_notifications"]}
+    return config.settings([], {config.AUTH_TOKEN: token, notifier.SECTION: bus})
+
+
+@pytest.fixture(scope="session")
+def bus(settings: object) -> Iterator[Notifier]:
+    """What tells other services; here they listen in this process."""
+    found = notifier.connected(settings)
+    assert found is not None
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")
 def service(
-    rig: Rig, settings: object, conductor: Conductor, delegation: Delegation, seal: Seal, elsewhere: str
-) -> Service:
+    rig: Rig, settings: object, conductor: Conductor, delegation: Delegation, seal: Seal, elsewhere: str,
+    bus: Notifier,
+) -> Service:  # fmt: skip
     place = {"name": "", "region": delegation.region, "auth_url": delegation.auth_url}
     return Service(
         rig.database,
         rig.providers,
         registry.protectables(),
         delegation,
-        Intake(rig.database, rig.providers, place),
+        Intake(rig.database, rig.providers, place, bus),
         seal,
         conductor.wake,
         replace(LIMITS, restore_targets=[elsewhere]),
+        bus,
     )
 
 
@@ -79,9 +95,10 @@ def seal(rig: Rig) -> Seal:
 
 
 @pytest.fixture(scope="session")
-def conductor(rig: Rig, delegation: Delegation, seal: Seal) -> Iterator[Conductor]:
+def conductor(rig: Rig, delegation: Delegation, seal: Seal, bus: Notifier) -> Iterator[Conductor]:
+    engine = Engine(rig.database, rig.providers, rig.settings, notify=bus)
     enabled = partial(services.is_enabled, rig.database, HOST, services.OPERATION_ENGINE)
-    conductor = Conductor(rig.engine(), delegation.by_credential, seal=seal, delegation=delegation, enabled=enabled)
+    conductor = Conductor(engine, delegation.by_credential, seal=seal, delegation=delegation, enabled=enabled)
     conductor.start()
     yield conductor
     conductor.stop()
@@ -171,3 +188,15 @@ def belongings(api: Api) -> Belongings:
     client.ended(f"/restores/{restore}", "restore")
     client.ended(f"/verifications/{verification}", "verification")
     return Belongings(plan, checkpoint, restore, verification, trigger_id, scheduled)
+
+
+@pytest.fixture(scope="module")
+def story(api: Api) -> Iterator[Story]:
+    client = api.client("sandbox")
+    assert client.cloud is not None
+    volume = VOLUME.create(client.cloud, {"size": 1, "metadata": {}}, "data")
+    plan = client.post("/plans", plan_body((TYPE, volume, "data"), provider_id=OS_INFRA)).ok("plan")
+    created = client.post(PATH, {"checkpoint": {"plan_id": plan["id"], "extra-info": None}}).ok("checkpoint")
+    checkpoint = client.ended(f"{PATH}/{created['id']}", "checkpoint")
+    yield Story(volume, plan, created, checkpoint)
+    VOLUME.delete(client.cloud, volume)

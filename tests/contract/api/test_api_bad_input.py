@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+from urllib.parse import urlsplit
 
 import pytest
 from api_client import Belongings, Client
@@ -55,6 +57,17 @@ def test_a_large_body_in_chunks(admin: Client) -> None:
     chunks = (b" " * 65536 for _ in range(160))
     reply = admin.ask("POST", "/plans", raw=chunks, headers=JSON)  # type: ignore[arg-type]
     assert "body" in reply.fault(413, "overLimit")
+
+
+def test_a_chunk_that_is_broken_or_large(admin: Client) -> None:
+    for size, status, name in ((b"x", 400, b"badRequest"), (b"c800000", 413, b"overLimit")):
+        url = urlsplit(admin.url)
+        with socket.create_connection((str(url.hostname), url.port), timeout=20) as client:
+            head = f"POST /v1/{admin.project_id}/plans HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {admin.token}\r\n"
+            lines = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            client.sendall((head + lines).encode() + size + b"\r\n{}")
+            answer = b"".join(iter(lambda: client.recv(4096), b""))
+        assert answer.startswith(b"HTTP/1.1 %d" % status) and name in answer, answer
 
 
 def test_a_small_body_in_chunks_is_read(admin: Client) -> None:

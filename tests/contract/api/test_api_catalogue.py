@@ -80,6 +80,17 @@ def test_instances(member: Client, stranger: Client, things: Any) -> None:
     assert not {item["id"] for item in stranger.get(path).ok("instances")} & set(volumes)
 
 
+def test_a_broken_volume_is_an_instance_like_any_other(api: Api, member: Client, things: Any) -> None:
+    admin, id = api.client("sandbox-admin").cloud, things[0][0]
+    assert admin is not None
+    path = f"/protectables/{VOLUME_TYPE}/instances"
+    for state, is_there in (("error", True), ("deleting", False), ("available", True)):
+        VOLUME.action(admin, id, "os-reset_status", {"status": state})
+        assert (id in [item["id"] for item in member.get(path).ok("instances")]) is is_there
+        (project,) = member.get(f"/protectables/{PROJECT}/instances").ok("instances")
+        assert (id in [item["id"] for item in project["dependent_resources"]]) is is_there
+
+
 @pytest.mark.parametrize(
     "id", ["detail", "summary", "%2E", "%2E%2E", "..%2Flimits", "a%3Flimit=1", "%23", "%00", "%FF"]
 )
@@ -117,7 +128,10 @@ def test_parameters_of_instances_are_dictionaries(member: Client, text: str) -> 
     member.get(f"/protectables/{VOLUME_TYPE}/instances", parameters=text).ok("instances")
 
 
-@pytest.mark.parametrize("text", ["[]", "seven", "{'region_name': 'Elsewhere'}", "{" * 5000, "__import__('os')"])
+@pytest.mark.parametrize("text", [
+    "[]", "seven", "{'region_name': 'Elsewhere'}", "{" * 5000, "__import__('os')", r"{'region_name': '\ud800'}",
+    "{'region_name': 0x" + "f" * 5000 + "}",
+])  # fmt: skip
 def test_other_parameters_are_refused(member: Client, text: str) -> None:
     reply = member.get(f"/protectables/{VOLUME_TYPE}/instances", parameters=text)
     assert "parameters" in reply.fault(400, "badRequest")
@@ -149,3 +163,5 @@ def test_a_version_alone_is_not_found(api: Api, member: Client) -> None:
     for path in ("/v1", "/v2", f"/v1/{member.project_id}"):
         response = requests.get(api.url + path, headers={"X-Auth-Token": member.token}, timeout=20)
         assert response.status_code == 404, path
+    for path in ("/v1", "/v1/"):
+        assert requests.get(api.url + path, timeout=20).status_code == 404, path

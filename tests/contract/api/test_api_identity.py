@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 import falcon
 import pytest
 import requests
-from api_client import UNKNOWN, Api, Belongings, Client, plan_body
+from api_client import NOOP, UNKNOWN, Api, Belongings, Client, plan_body
 from oslo_config import cfg
 
 from karbor.api import policy
 from karbor.api.app import ROUTES
+from karbor.cloud.connection import Cloud
 from karbor.model.caller import Caller
 from karbor.model.errors import Forbidden
 from karbor.sandbox.tokens import digest
@@ -72,6 +74,34 @@ def test_a_token_that_has_run_out_is_refused(api: Api, member: Client, rig: Rig,
     assert response.status_code == 401
 
 
+def end(rig: Rig, token: str) -> None:
+    """Let a token's time be over."""
+    with rig.sandbox.state.lock:
+        record = rig.sandbox.state.table("token")[digest(token)]
+        record["expires"], record["expires_at"] = time.time() - 1, "2001-01-01T00:00:00.000000Z"
+        rig.sandbox.state.save("token", record)
+
+
+def test_a_service_vouches_for_a_token_that_has_run_out(
+    api: Api, member: Client, stranger: Client, belongings: Belongings, rig: Rig, fresh_token: str
+) -> None:
+    end(rig, fresh_token)
+    client = Client(api.url, member.project_id, member.user_id, fresh_token)
+    service = str(Cloud.connect("sandbox-service", state=rig.folder)._session.get_token())
+    vouched = {"X-Service-Token": service}
+    assert belongings.plan in {plan["id"] for plan in client.ask("GET", "/plans", headers=vouched).ok("plans")}
+    made = client.ask("POST", "/plans", plan_body(), headers=vouched).ok("plan")["id"]
+    member.delete(f"/plans/{made}").ok()
+    elsewhere = Client(api.url, stranger.project_id, member.user_id, fresh_token)
+    assert elsewhere.ask("GET", "/plans", headers=vouched).status == 400, "it is for the caller's project alone"
+    assert client.ask("GET", "/os-services", headers=vouched).status == 403, "and with the caller's roles alone"
+    path = f"/providers/{NOOP}/checkpoints"
+    body = {"checkpoint": {"plan_id": belongings.plan}}
+    assert client.ask("POST", path, body, headers=vouched).status == 401, "Keystone makes no trust with it"
+    for word in (stranger.token, "gAAAAnonsense", fresh_token):
+        assert client.ask("GET", "/plans", headers={"X-Service-Token": word}).status == 401, "no role, or no token"
+
+
 def test_an_application_credential_works_too(api: Api, member: Client, belongings: Belongings, rig: Rig) -> None:
     assert member.cloud is not None
     path = f"/users/{member.user_id}/application_credentials"
@@ -104,7 +134,7 @@ def defaults(request: pytest.FixtureRequest) -> tuple[bool, Allows]:
 
     def allows(roles: str, rule: str, *, owner: str = "mine") -> bool:
         asked = falcon.Request({"wsgi.input": None, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.errors": None})
-        asked.context.caller = Caller("me", "mine", frozenset(roles.split()), "token")
+        asked.context.caller = Caller("me", "mine", frozenset(roles.split()), (), "token")
         asked.context.enforcer = enforcer
         return policy.allows(asked, rule, project_id=owner)
 
@@ -136,7 +166,7 @@ def test_the_roles_of_a_project(defaults: tuple[bool, Allows]) -> None:
 
 def test_a_refusal_names_the_rule() -> None:
     asked = falcon.Request({"wsgi.input": None, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.errors": None})
-    asked.context.caller = Caller("me", "mine", frozenset({"reader"}), "token")
+    asked.context.caller = Caller("me", "mine", frozenset({"reader"}), (), "token")
     conf = cfg.ConfigOpts()
     conf([], project="karbor", default_config_files=[])
     asked.context.enforcer = policy.make_enforcer(conf)

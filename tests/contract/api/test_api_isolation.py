@@ -71,6 +71,24 @@ def test_another_projects_things_cannot_be_reached(
     assert everything(rig) == before
 
 
+@pytest.mark.parametrize(
+    ("method", "route"),
+    [item for item in WALK if "{id}" in item[1] and not item[1].startswith(FORBIDDEN)],
+    ids=str,
+)
+def test_another_projects_ids_cannot_be_told_from_unknown_ones(
+    member: Client, stranger: Client, belongings: Belongings, method: str, route: str
+) -> None:
+    body = BODIES.get((method, route))
+    before, _, after = route.partition("{id}")
+    before = belongings.path(before)
+    id = belongings.path(route).removeprefix(before).removesuffix(after).replace(UNKNOWN, member.project_id)
+    message = stranger.ask(method, before + id + after, body).fault(404, "itemNotFound")
+    unknown = stranger.ask(method, before + UNKNOWN + after, body).fault(404, "itemNotFound")
+    assert message.replace(id, UNKNOWN) == unknown
+    assert "`karbor" not in message
+
+
 def test_another_projects_things_cannot_be_named_in_bodies(stranger: Client, belongings: Belongings, rig: Rig) -> None:
     own_plan = stranger.post("/plans", plan_body()).ok("plan")["id"]
     trigger = {"name": "t", "type": "time", "properties": {"format": "crontab", "pattern": "0 3 * * *"}}

@@ -7,7 +7,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from api_client import LIMITS, UNKNOWN, Client, plan_body
+from api_client import LIMITS, NOOP, UNKNOWN, Client, plan_body
+
+from karbor.testing.rig import Rig
 
 NAMES = ["alpha", "beta", "gamma", "delta [1]", "123"]
 
@@ -89,11 +91,41 @@ def test_a_query_that_is_wrong_is_named(stranger: Client, kind: str, query: dict
     assert field in stranger.get(f"/{kind}", **query).fault(400, "badRequest")
 
 
+@pytest.mark.parametrize("values", [r"['\ud800']", r"['a\x00b']", "[0x" + "f" * 5000 + "]", "[1e999]", "[[1]]"])
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        ("plans", "name"), ("plans", "status"), ("restores", "status"), ("verifications", "status"),
+        ("operation_logs", "status"), ("triggers", "type"), ("providers", "name"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_stored_is_refused(stranger: Client, kind: str, field: str, values: str) -> None:
+    assert field in stranger.get(f"/{kind}", **{field: values}).fault(400, "badRequest")
+
+
 @pytest.mark.parametrize(
     "path", ["/plans", "/restores", "/verifications", "/operation_logs", "/triggers", "/scheduled_operations"]
 )
 def test_an_unknown_marker_is_not_found(stranger: Client, path: str) -> None:
     assert "marker" in stranger.get(path, marker=UNKNOWN).fault(404, "itemNotFound")
+
+
+def test_a_link_leads_on_when_its_item_is_in_the_list_no_more(member: Client) -> None:
+    plan = member.post("/plans", plan_body(name="linked")).ok("plan")["id"]
+    path = f"/providers/{NOOP}/checkpoints"
+    made = [member.post(path, {"checkpoint": {"plan_id": plan}}).ok("checkpoint")["id"] for _ in range(3)]
+    for id in made:
+        member.ended(f"{path}/{id}", "checkpoint")
+    reply = member.get(path, plan_id=plan, limit=2)
+    assert [item["id"] for item in reply.ok("checkpoints")] == made[:0:-1]
+    for id in made[1:]:
+        member.delete(f"{path}/{id}").ok()
+        member.ended(f"{path}/{id}", "checkpoint")
+    query = parse_qs(urlsplit(reply.body["checkpoints_links"][0]["href"]).query)
+    assert [item["id"] for item in member.get(path, **query).ok("checkpoints")] == made[:1]
+    member.delete(f"{path}/{made[0]}").ok()
+    member.ended(f"{path}/{made[0]}", "checkpoint")
+    member.delete(f"/plans/{plan}").ok()
 
 
 def test_filters(stranger: Client, plans: list[Any]) -> None:
@@ -109,9 +141,31 @@ def test_filters(stranger: Client, plans: list[Any]) -> None:
     assert len(names(stranger, colour="red")) == len(NAMES)
 
 
-@pytest.mark.parametrize("pattern", ["a[", "(a+)+$", "a*b*c*d*", "(", "a**"])
+COSTLY = ["(a+)+$", "a*b*c*d*", r"\\*\\*\\*b", r"(a)\1", r"\\\1", "a" * 256]
+
+
+@pytest.mark.parametrize("pattern", ["a[", "(", "a**", *COSTLY])
 def test_an_expression_that_is_broken_or_costly_is_refused(stranger: Client, pattern: str) -> None:
     assert "name" in stranger.get("/plans", name=pattern).fault(400, "badRequest")
+
+
+@pytest.mark.timeout(60)  # Python's own search would need days
+@pytest.mark.parametrize("pattern", ["a*a*b", "(a|aa)" * 20 + "b", ".*.*" + r"\B" * 100 + "b"])
+def test_nobody_waits_for_an_expression_and_a_long_name(stranger: Client, pattern: str) -> None:
+    trigger = {"name": "a" * 4000, "type": "time", "properties": {"format": "crontab", "pattern": "0 3 * * *"}}
+    id = stranger.post("/triggers", {"trigger_info": trigger}).ok("trigger_info")["id"]
+    assert stranger.get("/triggers", name=pattern).ok("triggers") == []
+    stranger.delete(f"/triggers/{id}").ok()
+
+
+def test_an_expression_that_only_some_databases_know_is_found_or_refused(
+    stranger: Client, plans: list[Any], rig: Rig
+) -> None:
+    pattern = r"\pLlpha$"
+    if rig.database.dialect.name != "postgresql":
+        assert names(stranger, name=pattern) == ["alpha"]
+    else:
+        assert "regular expression" in stranger.get("/plans", name=pattern).fault(400, "badRequest")
 
 
 def test_a_suffix_is_accepted_on_collections(stranger: Client, plans: list[Any]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from api_client import NOOP, OS_INFRA, UNKNOWN, Client, plan_body
+
+from karbor.testing.rig import Rig
 
 KEYS = {"id", "name", "description", "resources", "provider_id", "status", "parameters"}
 VOLUME = "OS::Cinder::Volume"
@@ -127,3 +131,48 @@ def test_an_administrator_sees_every_tenants_plans(member: Client, stranger: Cli
     assert member.get("/plans", all_tenants=1, **name).ok("plans") == []
     assert member.get("/plans", all_tenants="nonsense", **name).ok("plans") == []
     assert "all_tenants" in admin.get("/plans", all_tenants="nonsense").fault(400, "badRequest")
+    stranger.delete(f"/plans/{theirs['id']}").ok()
+
+
+@pytest.mark.parametrize("table", ["plans", "operations"])
+def test_what_the_database_takes_back_is_done_again(rig: Rig, stranger: Client, disabled: Any, table: str) -> None:
+    """A server may end one of two transactions that wait for each other; the caller does not notice."""
+    refused: list[str] = []
+
+    def refuse(_: sa.Connection, __: object, statement: str, *___: object) -> None:
+        if statement.startswith(f"INSERT INTO {table} ") and not refused:
+            refused.append(statement)
+            raise sa.exc.OperationalError(statement, {}, sqlite3.OperationalError(1213, "Deadlock found"))
+
+    before = len(stranger.get("/plans").ok("plans"))
+    sa.event.listen(rig.database, "before_cursor_execute", refuse)
+    try:
+        with disabled():
+            plan = stranger.post("/plans", plan_body()).ok("plan")
+            checkpoint = {"checkpoint": {"plan_id": plan["id"]}}
+            made = stranger.post(f"/providers/{NOOP}/checkpoints", checkpoint).ok("checkpoint")["id"]
+            trusts = [
+                one for one in rig.sandbox.state.table("trust").values() if one["trustor_user_id"] == stranger.user_id
+            ]
+    finally:
+        sa.event.remove(rig.database, "before_cursor_execute", refuse)
+    assert len(refused) == 1
+    assert len(stranger.get("/plans").ok("plans")) == before + 1
+    listed = stranger.get(f"/providers/{NOOP}/checkpoints", plan_id=plan["id"]).ok("checkpoints")
+    assert [one["id"] for one in listed] == [made]
+    assert len(trusts) == 1  # the one of the first try has been taken back
+    stranger.ended(f"/providers/{NOOP}/checkpoints/{made}", "checkpoint")
+    stranger.delete(f"/plans/{plan['id']}").ok()
+
+
+def test_a_database_that_is_away_is_a_fault_that_passes(rig: Rig, stranger: Client) -> None:
+    def refuse(_: sa.Connection, __: object, statement: str, *___: object) -> None:
+        if "FROM plans" in statement:
+            raise sa.exc.OperationalError(statement, {}, sqlite3.OperationalError(2006, "Server has gone away"))
+
+    sa.event.listen(rig.database, "before_cursor_execute", refuse)
+    try:
+        assert "try again" in stranger.get("/plans").fault(503, "serviceUnavailable")
+    finally:
+        sa.event.remove(rig.database, "before_cursor_execute", refuse)
+    stranger.get("/plans").ok()

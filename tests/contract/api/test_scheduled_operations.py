@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -28,9 +29,11 @@ def trigger(member: Client) -> str:
 
 
 @pytest.fixture
-def plan(member: Client) -> str:
+def plan(member: Client) -> Iterator[str]:
     body = plan_body(("OS::Keystone::Project", member.project_id, "all"))
-    return str(member.post("/plans", body).ok("plan")["id"])
+    id = str(member.post("/plans", body).ok("plan")["id"])
+    yield id
+    member.delete(f"/plans/{id}")
 
 
 @pytest.fixture
@@ -139,6 +142,24 @@ def test_another_projects_trigger_and_plan_are_refused(
     assert "plan" in reply.fault(404, "itemNotFound")
     assert trusts(rig) == before
     assert stranger.delete(f"/triggers/{own}").status == 200
+
+
+def test_a_plan_that_is_deleted_meanwhile_is_not_scheduled(
+    member: Client, rig: Rig, sent: dict[str, Any], plan: str
+) -> None:
+    before, listed = trusts(rig), member.get("/scheduled_operations").ok("operations")
+    faults = f"{rig.sandbox.url}/sandbox/faults"
+    slow = {"service": "identity", "method": "POST", "path": ".*/trusts", "action": "slow", "seconds": 1.0}
+    requests.post(faults, json=slow, timeout=PATIENCE).raise_for_status()
+    with ThreadPoolExecutor(1) as other:
+        reply = other.submit(member.post, "/scheduled_operations", {"scheduled_operation": sent})
+        while not requests.get(faults, timeout=PATIENCE).json()["faults"][-1]["hits"]:
+            assert not reply.done(), reply.result().text
+        assert member.delete(f"/plans/{plan}").status == 200
+        assert plan in reply.result().fault(404, "itemNotFound")
+    requests.delete(faults, timeout=PATIENCE)
+    assert trusts(rig) == before
+    assert member.get("/scheduled_operations").ok("operations") == listed
 
 
 def test_list_pages_sorts_and_filters_under_the_key_operations(
@@ -329,6 +350,15 @@ def test_a_run_that_is_under_way_keeps_the_rights_of_a_deleted_schedule_until_it
     while trust & trusts(rig):
         assert time.monotonic() < deadline, "the engine that ended the last run takes the trust back"
         time.sleep(0.02)
+
+
+def test_a_plan_that_names_nothing_any_more_is_a_firing_that_failed(
+    member: Client, schedule: dict[str, Any], plan: str, fire: Fire
+) -> None:
+    member.put(f"/plans/{plan}", {"plan": {"resources": []}}).ok()
+    firing = fire(schedule)
+    assert (firing["status"], firing["checkpoint_id"]) == ("failed", None)
+    assert f"plan {plan} names no resources" in firing["reason"]
 
 
 def test_what_became_of_the_firings_is_shown(

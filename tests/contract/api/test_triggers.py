@@ -41,6 +41,14 @@ def test_create_answers_the_trigger_with_what_was_sent_and_a_start_time(member: 
     assert member.post("/triggers", body(**full)).ok("trigger_info")["properties"] == {**DAILY, **full}
 
 
+def test_an_end_at_the_end_of_the_calendar_is_taken_in_each_zone(member: Client) -> None:
+    for zone in ("Asia/Tokyo", "America/New_York"):
+        sent = {"end_time": "9999-12-31 23:59:59", "timezone": zone, "start_time": "2030-01-01 00:00:00"}
+        made = member.post("/triggers", body(**sent)).ok("trigger_info")
+        assert made["properties"] == {**DAILY, **sent}
+        member.put(f"/triggers/{made['id']}", {"trigger_info": {"properties": made["properties"]}}).ok()
+
+
 @pytest.mark.parametrize("name", ["", " ", "x" * 300, "nächtlich"])
 def test_any_text_is_a_name(member: Client, name: str) -> None:
     assert member.post("/triggers", body(name)).ok("trigger_info")["name"] == name
@@ -69,6 +77,9 @@ def test_a_calendar_event_as_each_client_sends_it(member: Client, end: str) -> N
         (body(window="25"), "trigger_info.properties.window"),
         (body(start_time="tomorrow"), "trigger_info.properties.start_time"),
         (body(start_time="2030-01-01 00:00:00", end_time="2029-01-01 00:00:00"), "trigger_info.properties.end_time"),
+        (body(start_time="0001-01-01 00:00:00"), "trigger_info.properties.start_time"),
+        (body(start_time="0001-01-01 00:00:00", timezone="America/New_York"), "trigger_info.properties.start_time"),
+        (body(start_time="9999-12-31 23:59:59", timezone="Asia/Tokyo"), "trigger_info.properties.start_time"),
         (body(timezone="Mars/Olympus"), "trigger_info.properties.timezone"),
         (body(jitter=3), "jitter"),
         ({"trigger_info": {"name": "n", "type": "time", "properties": {"format": "crontab"}}}, "pattern"),

@@ -20,6 +20,8 @@ def test_a_key_pair_is_known_by_name_and_key(ground: Ground) -> None:
     assert (pair["id"], pair["public_key"], pair["type"]) == (name, body["public_key"], "ssh")
     assert KEYPAIR.find(cloud, body, "", False) == [name]
     assert KEYPAIR.find(cloud, {**body, "public_key": "ssh-rsa other"}, "", False) == []
+    assert KEYPAIR.is_still(cloud, name, body)
+    assert not KEYPAIR.is_still(cloud, name, {**body, "public_key": "ssh-rsa other"})
     assert KEYPAIR.before(cloud, body) is True
     assert KEYPAIR.find(cloud, body, "", True) == []
     assert name in {pair["id"] for pair in KEYPAIR.list(cloud)}

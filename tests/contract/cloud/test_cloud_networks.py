@@ -49,7 +49,7 @@ def test_each_kind_is_found_by_its_tag_and_settled(ground: Ground, net: tuple[st
         assert ground.now(kind, id)["description"] == body.get("description", ""), kind.name
         assert kind.find(cloud, body, tag, None) == [], kind.name
         assert kind is ROUTER_INTERFACE or id in {obj["id"] for obj in kind.list(cloud)}
-        (quota,) = kind.needs(body)
+        (quota,) = kind.needs(cloud, body)
         assert left[quota] is not None
         ground.remove(kind, id)
         kind.delete(cloud, id)
@@ -161,6 +161,9 @@ def test_what_holds_others_cannot_go_now(ground: Ground) -> None:
     for kind, id in ((NETWORK, network), (SUBNET, subnet), (SECURITY_GROUP, group)):
         with refused(409, NotNow):
             kind.delete(cloud, id)
+    assert ground.now(SUBNET, subnet)["network_id"] == network, "a network that cannot go keeps its subnets"
+    for held, id in ((NETWORK, network), (SECURITY_GROUP, group)):
+        assert list(held.holders(cloud, id)) == [f"port {port}"]
     PORT.update(cloud, id=port, security_groups=[], name="renamed")
     assert ground.now(PORT, port)["name"] == "renamed"
     SECURITY_GROUP.delete(cloud, group)

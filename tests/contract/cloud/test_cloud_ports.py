@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from ground import NOBODY, Ground, refused
+from ground import NOBODY, Ground, new_tag, refused
 
-from karbor.cloud.networks import PORT, ROUTER_INTERFACE, SECURITY_GROUP, SUBNET
+from karbor.cloud.networks import (
+    DHCP_PORT,
+    NETWORK,
+    PORT,
+    ROUTER_INTERFACE,
+    SECURITY_GROUP,
+    SUBNET,
+)
 from karbor.model.errors import Gone, Refused
 from karbor.plugins.router.facts import INTERFACE
 from karbor.plugins.security_group.restore import default_group
@@ -61,6 +68,16 @@ def test_a_conflict_that_never_ends_is_refused(ground: Ground, net: tuple[str, s
             ground.ask(PORT, {"network_id": network, **clash})
 
 
+def test_an_address_that_is_asked_for_is_given_before_any_other_of_its_subnet(ground: Ground) -> None:
+    network = ground.create(NETWORK, {"name": "tested"})
+    pool = {"start": "10.90.0.2", "end": "10.90.0.3"}
+    body = {"network_id": network, "ip_version": 4, "cidr": "10.90.0.0/24", "enable_dhcp": False}
+    subnet = ground.create(SUBNET, {**body, "allocation_pools": [pool]})
+    asked = [{"subnet_id": subnet}, {"subnet_id": subnet, "ip_address": "10.90.0.2"}]
+    port = ground.now(PORT, ground.create(PORT, {"network_id": network, "fixed_ips": asked}))
+    assert {each["ip_address"] for each in port["fixed_ips"]} == {"10.90.0.2", "10.90.0.3"}
+
+
 def test_ports_that_are_refused(ground: Ground, net: tuple[str, str]) -> None:
     network, subnet = net
     body = {"network_id": network}
@@ -104,3 +121,33 @@ def test_automatic_addresses_come_besides_those_asked_for(ground: Ground) -> Non
     own = {"network_id": network, "router_id": "", "device_owner": INTERFACE, "fixed_ips": fixed}
     interface = ground.now(ROUTER_INTERFACE, ground.create(ROUTER_INTERFACE, own))
     assert interface["fixed_ips"] == fixed, "a router's port gets what it asks for and no more"
+
+
+def test_dhcp_takes_the_port_that_is_reserved_for_it(ground: Ground) -> None:
+    """Else it makes its own with the first address of the pool."""
+    network, cloud = ground.create(NETWORK, {"name": "tested"}), ground.cloud
+    four = {"network_id": network, "ip_version": 4, "cidr": "10.91.0.0/24", "enable_dhcp": False}
+    subnet = ground.create(SUBNET, four)
+    fixed = [{"subnet_id": subnet, "ip_address": "10.91.0.77"}]
+    reserved = ground.create(DHCP_PORT, {"network_id": network, "mac_address": MAC, "fixed_ips": fixed})
+    body, tag = {"network_id": network, "fixed_ips": [{"subnet_id": subnet}]}, new_tag()
+    spare = ground.create(DHCP_PORT, body, tag)
+    assert DHCP_PORT.find(cloud, body, tag, None) == [spare]
+    assert {port["id"] for port in DHCP_PORT.list(cloud)} == {reserved, spare}
+    ground.remove(DHCP_PORT, spare)
+    assert PORT.get(cloud, spare) is None
+    assert not SUBNET.has_dhcp(cloud, id=subnet)
+    SUBNET.turn_on_dhcp(cloud, id=subnet, description="words")
+    assert SUBNET.has_dhcp(cloud, id=subnet)
+    assert ground.now(SUBNET, subnet)["description"] == "words"
+    first = [{"subnet_id": subnet, "ip_address": "10.91.0.2"}]
+    port = ground.create(PORT, {"network_id": network, "fixed_ips": first})
+    assert ground.now(PORT, port)["fixed_ips"] == first
+    ground.until(lambda: not list(DHCP_PORT.list(cloud)))
+    six = {"ip_version": 6, "cidr": "2001:db8:3::/64", "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    v6 = ground.create(SUBNET, {"network_id": network, **six})
+    ground.until(lambda: {each["subnet_id"] for each in ground.now(PORT, reserved)["fixed_ips"]} == {subnet, v6})
+    (serving,) = PORT.of_dhcp(cloud, network)
+    assert (serving["id"], serving["mac_address"], serving["fixed_ips"][0]) == (reserved, MAC, fixed[0])
+    DHCP_PORT.settle(cloud, reserved, {}, tag)
+    assert ground.now(PORT, reserved)["description"] == ""

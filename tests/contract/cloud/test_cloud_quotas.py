@@ -33,7 +33,7 @@ def test_quotas_shrink_by_what_there_is(ground: Ground) -> None:
 
     ground.until(add_up)
     body = {"size": 3, "name": "counted"}
-    assert VOLUME.needs(body) == {"volumes": 1, "gigabytes": 3}
+    assert VOLUME.needs(cloud, body) == {"volumes": 1, "gigabytes": 3}
     ground.create(VOLUME, body)
     ground.until(add_up)
 

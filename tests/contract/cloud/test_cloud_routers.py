@@ -43,6 +43,13 @@ def test_a_router_is_put_together_and_taken_apart(ground: Ground, way: Way) -> N
         ROUTER.set_gateway(cloud, id=router, network_id=external)
     assert ROUTER.has_gateway(cloud, id=router, network_id=external) is True
 
+    tagged = new_tag()
+    other = ground.create(ROUTER, {"name": "tested too"}, tagged)
+    ROUTER.set_gateway(cloud, id=other, network_id=external, description="out")
+    ROUTER.settle(cloud, other, {"description": "out"}, tagged)
+    assert ground.now(ROUTER, other)["description"] == "out", "the tag went with the gateway"
+    ground.remove(ROUTER, other)
+
     tag = new_tag()
     body = {
         "network_id": way.network,
@@ -96,11 +103,19 @@ def test_a_floating_ip_comes_to_a_port_and_leaves_it(ground: Ground, way: Way) -
     cloud = ground.cloud
     port = ground.create(PORT, {"network_id": way.network})
     address = ground.now(PORT, port)["fixed_ips"][0]["ip_address"]
-    floating = ground.create(FLOATING_IP, {"floating_network_id": way.external})
-    assert FLOATING_IP.is_associated(cloud, id=floating, port_id=port) is False
+    tag = new_tag()
+    body = {"floating_network_id": way.external, "description": "the door"}
+    floating = ground.create(FLOATING_IP, body, tag)
+    assert ground.now(FLOATING_IP, floating)["port_id"] is None
     FLOATING_IP.associate(cloud, id=floating, port_id=port)
+    assert ground.now(FLOATING_IP, floating)["description"] == tag
+    FLOATING_IP.settle(cloud, floating, body, tag)
+    assert ground.now(FLOATING_IP, floating)["description"] == "the door"
+    FLOATING_IP.associate(cloud, id=floating, port_id=port, description="the gate")
+    FLOATING_IP.settle(cloud, floating, body, tag)
+    assert ground.now(FLOATING_IP, floating)["description"] == "the gate", "the tag is gone already"
     FLOATING_IP.associate(cloud, id=floating, port_id=port, fixed_ip_address=address)
-    assert FLOATING_IP.is_associated(cloud, id=floating, port_id=port) is True
+    assert ground.now(FLOATING_IP, floating)["port_id"] == port
     assert ground.now(FLOATING_IP, floating)["fixed_ip_address"] == address
 
     ports = {"port_id": [NOBODY, port]}
@@ -116,14 +131,16 @@ def test_a_floating_ip_comes_to_a_port_and_leaves_it(ground: Ground, way: Way) -
     with refused(409, NotNow):
         ROUTER.clear_gateway(cloud, id=way.router)
 
+    FLOATING_IP.dissociate(cloud, id=floating, port_id=NOBODY)
+    assert ground.now(FLOATING_IP, floating)["port_id"] == port, "it is used elsewhere"
     for _ in range(2):
-        FLOATING_IP.dissociate(cloud, id=floating)
-    assert FLOATING_IP.is_associated(cloud, id=floating, port_id=port) is False
+        FLOATING_IP.dissociate(cloud, id=floating, port_id=port)
+    assert ground.now(FLOATING_IP, floating)["port_id"] is None
     FLOATING_IP.associate(cloud, id=floating, port_id=port)
     ground.remove(PORT, port)
     assert ground.now(FLOATING_IP, floating)["port_id"] is None, "a port that goes lets it go"
     ground.remove(FLOATING_IP, floating)
-    FLOATING_IP.dissociate(cloud, id=floating)
+    FLOATING_IP.dissociate(cloud, id=floating, port_id=port)
 
 
 def test_addresses_outside_are_not_a_members_to_choose(ground: Ground, way: Way) -> None:
@@ -172,7 +189,7 @@ def test_what_a_network_without_a_way_outside_cannot_have(ground: Ground, way: W
     floating = ground.create(FLOATING_IP, {"floating_network_id": way.external})
     with refused(404, Gone):
         FLOATING_IP.associate(cloud, id=floating, port_id=port)
-    assert FLOATING_IP.is_associated(cloud, id=floating, port_id=port) is False
+    assert ground.now(FLOATING_IP, floating)["port_id"] is None
     with refused(400):
         ROUTER.add_interface(cloud, id=way.router, port_id=port)
     assert ground.now(PORT, port)["device_id"] == "", "a subnet that overlaps with another is not plugged in"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from ground import Ground, new_tag, refused
+import pytest
+from ground import Ground, new_tag, nothing_made, refused
 
 from karbor.cloud.servers import FLAVOR, SERVER, SERVER_GROUP
 from karbor.model.errors import Refused
+from karbor.plugins.server.bodies import HOSTNAME, hostname_of
 
 
 def test_a_server_is_found_by_its_tag_and_settled(ground: Ground) -> None:
@@ -79,6 +81,19 @@ def test_a_server_is_stopped_paused_and_locked(ground: Ground) -> None:
     ground.until(lambda: SERVER.get(cloud, id) is None)
 
 
+def test_a_rescued_server_is_no_ones_to_snapshot_until_it_is_unrescued(ground: Ground) -> None:
+    cloud = ground.cloud
+    id = ground.server()
+    with refused(409, Refused, "vm_state"):
+        SERVER.action(cloud, id, "unrescue")
+    SERVER.action(cloud, id, "rescue")
+    ground.until(lambda: ground.now(SERVER, id)["status"] == "RESCUE")
+    with refused(409, Refused, "vm_state"):
+        SERVER.action(cloud, id, "createImage", {"name": "tested", "metadata": {}})
+    SERVER.action(cloud, id, "unrescue")
+    ground.until(partial(SERVER.is_active, cloud, id=id))
+
+
 def test_a_locked_server_takes_names_and_tags_only(ground: Ground) -> None:
     cloud = ground.cloud
     id, volume = ground.server(metadata={"a": "b"}), ground.volume()
@@ -97,6 +112,45 @@ def test_a_locked_server_takes_names_and_tags_only(ground: Ground) -> None:
     for _ in range(2):
         SERVER.unlock(cloud, id=id)
     assert SERVER.is_locked(cloud, id=id) is False
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("A.b_c d/e", "a-b-c-de"),
+        (".a--b-", "a--b"),
+        ("a" * 62 + ".b", "a" * 62),
+        ("x", "x"),
+        ("'1'", "1"),
+        ("müller", "müller"),
+        ("Ünïcode 1", "ünïcode-1"),
+        ("a²字", "a²"),
+        ("-", ""),
+        ("字", ""),
+    ],
+)
+def test_nova_makes_host_names_that_it_does_not_take(ground: Ground, name: str, made: str) -> None:
+    id = ground.ask(SERVER, ground.server_body(name=name))
+    hostname = ground.now(SERVER, id)["OS-EXT-SRV-ATTR:hostname"]
+    assert hostname == (made or f"Server-{id}")
+    assert hostname_of(name) == made
+    if HOSTNAME.fullmatch(hostname):
+        again = ground.ask(SERVER, ground.server_body(name="other", hostname=hostname))
+        assert ground.now(SERVER, again)["OS-EXT-SRV-ATTR:hostname"] == hostname
+        return
+    with nothing_made(ground.cloud), refused(400, words="hostname"):
+        ground.ask(SERVER, ground.server_body(hostname=hostname))
+    with refused(400, words="hostname"):
+        SERVER.put(ground.cloud, id, hostname=hostname)
+
+
+def test_a_host_name_and_an_access_address_outlive_a_new_name(ground: Ground) -> None:
+    id = ground.server(name="first")
+    SERVER.put(ground.cloud, id, name="second")
+    SERVER.put(ground.cloud, id, accessIPv4="192.0.2.8")
+    server = ground.now(SERVER, id)
+    assert (server["name"], server["OS-EXT-SRV-ATTR:hostname"]) == ("second", "first")
+    assert server["accessIPv4"] == "192.0.2.8"
 
 
 def test_flavors_can_be_read(ground: Ground) -> None:

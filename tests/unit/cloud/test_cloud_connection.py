@@ -57,6 +57,20 @@ def test_a_read_is_repeated(start: Start) -> None:
         assert len(scripted.seen) == tries
 
 
+def test_whoever_remembers_asks_once_for_each_thing(start: Start) -> None:
+    cloud, scripted = start(replies(*[Reply(json={"types": [number]}) for number in range(5)]))
+    glance = cloud.remembering()
+    for _ in range(3):
+        answer = glance.get("volume", "/types")
+        assert answer == {"types": [0]}
+        answer["types"].append("what a caller does with it is its own affair")
+        assert glance.get("volume", "/types", params={"is_public": "None"}) == {"types": [1]}
+    assert glance.get("volume", "/types", microversion="3.0") == {"types": [2]}
+    assert cloud.get("volume", "/types") == {"types": [3]}
+    assert cloud.remembering().get("volume", "/types") == {"types": [4]}
+    assert len(scripted.seen) == 5
+
+
 def test_a_read_is_not_repeated_for_ever(start: Start) -> None:
     cloud, scripted = start(always(Reply(503, {"error": "busy"})))
     with pytest.raises(Unclear, match=r"GET /servers/1 of cloud 'scripted': 503 busy") as unclear:

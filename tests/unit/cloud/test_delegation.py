@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,9 @@ class Keystone:
 
     def caller(self, cloud: Cloud | None = None, *, delegated: bool = False) -> Caller:
         cloud = cloud or self.own()
-        token = str(cloud._session.get_token())
-        return Caller(cloud.user_id, cloud.project_id, frozenset({"member"}), token, delegated=delegated)
+        access = cloud._session.auth.get_access(cloud._session)
+        roles, role_ids, token = frozenset(access.role_names), tuple(access.role_ids), access.auth_token
+        return Caller(cloud.user_id, cloud.project_id, roles, role_ids, token, delegated=delegated)
 
     def trusts(self) -> list[Any]:
         return list(self.sandbox.state.table("trust").values())
@@ -80,6 +82,18 @@ def test_a_trust_ends_by_being_revoked_and_once_more_is_no_error(keystone: Keyst
         assert keystone.trusts() == []
     with pytest.raises(Unauthorized, match=r"logging in .* was refused"):
         keystone.delegation.by_credential(credential)
+
+
+def test_a_trust_ends_by_itself_after_some_days_but_not_that_of_a_schedule(keystone: Keystone) -> None:
+    credential = keystone.delegation.delegate(keystone.caller())
+    keystone.delegation.delegate(keystone.caller(), days=None)
+    ends = [trust["ends"] for trust in keystone.trusts()]
+    assert (ends[1:], ends[0] - time.time()) == ([None], pytest.approx(7 * 86400, abs=60))
+    for trust in keystone.trusts():
+        trust["ends"] = time.time()
+    with pytest.raises(Unauthorized):
+        keystone.delegation.by_credential(credential)
+    keystone.delegation.revoke(credential)  # there is nothing left to end
 
 
 def test_a_trust_that_cannot_be_revoked_is_an_error(keystone: Keystone) -> None:

@@ -53,8 +53,9 @@ class Bureau(Rig):
     def caller(self, cloud: Cloud | None = None, *, delegated: bool = False) -> Caller:
         """The caller with a new token, or with the one of a login."""
         cloud = cloud or self.log_in()
-        token = str(cloud._session.get_token())
-        return Caller(cloud.user_id, cloud.project_id, frozenset({"member", "reader"}), token, delegated=delegated)
+        access = cloud._session.auth.get_access(cloud._session)
+        roles, role_ids, token = frozenset(access.role_names), tuple(access.role_ids), access.auth_token
+        return Caller(cloud.user_id, cloud.project_id, roles, role_ids, token, delegated=delegated)
 
     def by_application_credential(self) -> tuple[Caller, str]:
         """The caller with the token of an application credential, and its secret."""

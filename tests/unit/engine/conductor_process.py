@@ -11,8 +11,8 @@ from karbor.cloud.delegation import Delegation
 from karbor.engine.conductor import Conductor
 from karbor.engine.worker import Engine
 from karbor.providers import load_providers
-from karbor.store.database import open_state
 from karbor.store.sealed import Seal
+from karbor.testing.databases import open_test_state
 
 if __name__ == "__main__":
     facts, folder = json.load(sys.stdin), Path(sys.argv[1])
@@ -20,6 +20,6 @@ if __name__ == "__main__":
         auth_url=facts["auth_url"], region="sandbox", username=facts["user"], password=facts["password"],
         project_name=facts["user"],
     )  # fmt: skip
-    engine = Engine(open_state(folder), load_providers(folder))
+    engine = Engine(open_test_state(folder), load_providers(folder))
     Conductor(engine, delegation.by_credential, seal=Seal([facts["key"]]), delegation=delegation).start()
     signal.pause()

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ import pytest
 import sqlalchemy as sa
 from bureau import KEY, SERVICE_USER, Bureau, until
 
+from karbor.cloud.access import find_region
 from karbor.cloud.blockstorage import BACKUP, SNAPSHOT, VOLUME
+from karbor.cloud.delegation import Delegation
 from karbor.cloud.images import IMAGE
 from karbor.model.errors import Unauthorized
 from karbor.plugins.project import PROJECT
 from karbor.sandbox.identity import assign
+from karbor.sandbox.tokens import digest
 from karbor.store import operations, schema
 from karbor.store.sealed import Seal
 
@@ -101,6 +105,35 @@ def ended_tokens(bureau: Bureau, id: str, token: str) -> Iterator[Any]:
         token = caller.token
         bureau.intake.resume(id, bureau.credential(caller))
     raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("vouch", [True, False])
+def test_a_token_that_runs_out_is_good_to_the_end_where_the_service_vouches_for_it(bureau: Bureau, vouch: bool) -> None:
+    auth = find_region("sandbox-service", bureau.folder).config["auth"]
+    service = {name: auth[name] for name in ("username", "password", "project_name")}
+    delegation = Delegation(auth_url=bureau.auth_url, region="sandbox", vouch=vouch, **service)
+    theirs = bureau.inventory(SERVICE_USER)
+    caller, _ = bureau.by_application_credential()
+    id = bureau.protect(bureau.application(), caller)
+    commits = iter(range(1000))
+
+    def observer(point: str) -> None:
+        if next(commits) == 4:
+            with bureau.sandbox.state.lock:
+                record = bureau.sandbox.state.table("token")[digest(caller.token)]
+                bureau.sandbox.state.save("token", {**record, "expires": time.time() - 1})
+
+    engine = bureau.engine(observer)
+    row = engine.conduct(id, lambda row: delegation.by_credential(bureau.seal.open(row["credential"])))
+    assert row["status"] == ("available" if vouch else "needs credentials"), row["error_info"]
+    if vouch:
+        assert made_for(bureau, "volume", "backup", "snapshot") == {caller.user_id}
+        assert bureau.inventory(SERVICE_USER) == theirs
+    stranger = bureau.caller(bureau.cloud("sandbox-b"))
+    cloud = delegation.by_token(stranger.token, stranger.project_id)
+    assert [volume["id"] for volume in VOLUME.list(cloud)] == [], (
+        "what the caller may not see the service does not show"
+    )
 
 
 @pytest.mark.parametrize("verb", ["protect", "restore", "delete"])

@@ -230,11 +230,17 @@ def test_a_full_bank_ends_a_copy_and_nothing_of_it_stays(attic: Attic, puts: int
     assert list(attic.bank.list()) == before
 
 
-def test_a_cancelled_copy_leaves_nothing(attic: Attic) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_cancelled_copy_leaves_nothing(attic: Attic, begun: bool) -> None:
     before = list(attic.bank.list())
     row = attic.copy()
+    if begun:
+        attic.bank.left = 5
+        with pytest.raises(Killed):
+            attic.run(row)
+        attic.bank.left = 1_000_000
     attic.intake.cancel(row["id"])
-    ended = attic.run(row)
+    ended = attic.run(row) if begun else operations.get(attic.database, row["id"])
     assert (ended["status"], ended["phase"]) == ("error", "ended")
     assert "cancelled" in attic.checkpoint(row["checkpoint_id"])["reason"]
     assert list(attic.bank.list()) == before

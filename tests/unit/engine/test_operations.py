@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from toys import Room, toys
+from toys import Room, killed_at, toys
 
 from karbor.model.errors import KarborError, Refused, Unclear
 from karbor.model.resource import Ref
@@ -13,10 +13,6 @@ from karbor.store import checkpoints, operations
 from karbor.testing.toy import TOY
 
 FAMILY = {"house": ["room", "roof"], "room": ["wall"], "roof": ["wall"], "wall": []}
-
-
-class Killed(BaseException):
-    """The process is gone."""
 
 
 def names(room: Room) -> list[str]:
@@ -153,21 +149,6 @@ def test_lasting_unclear_answers_fail_with_the_reason(tmp_path: Path) -> None:
     row = room.protect(toys(FAMILY))
     assert row["status"] == "error"
     assert "500 out of order" in row["error_info"]
-
-
-def killed_at(room: Room, id: str, moment: int) -> bool:
-    """Run an operation and kill it at a moment of its journal; whether it was killed."""
-    moments = iter(range(1_000_000))
-
-    def observer(point: str) -> None:
-        if next(moments) == moment:
-            raise Killed
-
-    try:
-        room.engine(observer).run(id, room.cloud)
-    except Killed:
-        return True
-    return False
 
 
 @pytest.mark.parametrize("verb", ["protect", "restore", "delete"])

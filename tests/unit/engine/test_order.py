@@ -126,6 +126,23 @@ def test_a_failed_main_leaves_the_siblings_alone(tmp_path: Path) -> None:
     assert LOG.ran(COMPLETE, "stranger")
 
 
+def test_a_failed_begin_takes_along_only_what_nobody_else_needs(tmp_path: Path) -> None:
+    def trouble(running: str, name: str) -> None:
+        if (running, name) in ((BEGIN, "bad"), (BEGIN, "worse")):
+            raise KarborError("it broke")
+
+    LOG.trouble = trouble
+    room = Room(tmp_path, LoggedPlugin)
+    children = {
+        "bad": ["own", "both", "theirs"], "worse": ["theirs"], "good": ["both"], "own": [], "both": [], "theirs": [],
+    }  # fmt: skip
+    results = operations.results(room.database, room.protect(toys(children))["id"])
+    status = {name: results[node]["status"] for node, name in enumerate(children)}
+    assert {name for name in children if status[name] == "available"} == {"good", "both"}
+    assert not LOG.ran(BEGIN, "own")
+    assert not LOG.ran(BEGIN, "theirs")
+
+
 def test_a_cancel_ends_everything_and_thaws(tmp_path: Path) -> None:
     room = Room(tmp_path, LoggedPlugin)
     engine = room.engine()

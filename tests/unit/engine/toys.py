@@ -17,7 +17,7 @@ from karbor.engine.worker import Engine
 from karbor.model.resource import Ref, Resource, ResourceGraph
 from karbor.plugins.base import HOOKS, Operation, ProtectionPlugin
 from karbor.providers import Provider
-from karbor.store.database import open_state
+from karbor.testing.databases import open_test_state
 from karbor.testing.toy import TOY, ToyCloud
 
 QUICK = Settings(in_doubt=0.0, wait=2.0, wait_per_gib=0.0, delete_wait=2.0, retry=0.001)
@@ -127,7 +127,7 @@ class Room:
     """A database, a bank, a toy cloud; a new engine on them whenever one is wanted."""
 
     def __init__(self, folder: Path, plugin: type[ProtectionPlugin] = ToyPlugin) -> None:
-        self.database = open_state(folder)
+        self.database = open_test_state(folder)
         self.cloud: Any = ToyCloud()
         self.provider = Provider(clock.new_id(), "toys", "", Archive(MemoryBank()), {TOY.type: plugin})
 
@@ -149,3 +149,22 @@ def toys(children: dict[str, list[str]], refers: dict[str, list[str]] | None = N
     for name, targets in (refers or {}).items():
         graph.refer(Ref(TOY.type, name), [Ref(TOY.type, target) for target in targets])
     return graph
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def killed_at(room: Room, id: str, moment: int) -> bool:
+    """Run an operation and kill it at a moment of its journal; whether it was killed."""
+    moments = iter(range(1_000_000))
+
+    def observer(_point: str) -> None:
+        if next(moments) == moment:
+            raise Killed
+
+    try:
+        room.engine(observer).run(id, room.cloud)
+    except Killed:
+        return True
+    return False

@@ -9,6 +9,7 @@ from karbor.plugins.network.allowed import meant_by
 from karbor.plugins.network.facts import (
     OPTIONAL_OF_NETWORK,
     NetworkFacts,
+    dhcp_takes_them_anyway,
     network_body,
     subnet_body,
     subnet_facts,
@@ -108,3 +109,19 @@ def test_verify_names_what_a_subnet_lacks() -> None:
         "cidr of subnet s1",
         "gateway_ip of subnet s1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "ends", "anyway"),
+    [
+        (["10.0.0.2"], ["10.0.0.254"], True),
+        (["10.0.0.3", "10.0.0.2"], ["10.0.0.254"], True),
+        (["10.0.0.3"], ["10.0.0.254"], False),
+        (["10.0.0.2", "10.0.0.4"], ["10.0.0.254"], False),
+        (["10.0.0.2"], ["10.0.0.9", "10.0.0.99"], False),
+    ],
+)
+def test_dhcp_takes_the_first_addresses_by_itself(addresses: list[str], ends: list[str], anyway: bool) -> None:
+    subnet = {"id": "s", "allocation_pools": [{"start": "10.0.0.2", "end": end} for end in ends]}
+    ports = [{"fixed_ips": [{"subnet_id": "s", "ip_address": each}, {"subnet_id": "t"}]} for each in addresses]
+    assert dhcp_takes_them_anyway(subnet, ports) is anyway

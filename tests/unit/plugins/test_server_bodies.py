@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from karbor.model.errors import Invalid
-from karbor.plugins.server import bodies, facts, protect
+from karbor.plugins.server import bodies, facts, ports, protect
 from karbor.plugins.server.bodies import Place
 from karbor.plugins.server.facts import ServerFacts
 
@@ -39,8 +40,8 @@ MODES = {"four": None, "six": "slaac"}
 OWN = Place("new net", {"four": "new four", "six": "new six"}, own=True)
 
 
-def port_body(port: dict[str, Any] = PORT, place: Place = OWN, *, keep: bool = True) -> dict[str, Any]:
-    return bodies.port_body(port, place, ["new group"], MODES, keep=keep)
+def port_body(port: dict[str, Any] = PORT, place: Place = OWN, *, taken: Sequence[str] = ()) -> dict[str, Any]:
+    return bodies.port_body(port, place, ["new group"], MODES, taken=taken)
 
 
 def test_a_port_in_a_remade_network_gets_all_that_it_had() -> None:
@@ -61,14 +62,63 @@ def test_a_port_in_a_remade_network_gets_all_that_it_had() -> None:
     }
 
 
-def test_a_port_whose_address_is_taken_stays_on_its_subnets_and_takes_no_pair_with_the_old_mac() -> None:
-    body = port_body(keep=False)
+def test_a_port_gives_up_exactly_what_is_taken_and_stays_on_its_subnets() -> None:
+    four = {"subnet_id": "four", "ip_address": "10.0.0.6"}
+    port = {**PORT, "fixed_ips": [*PORT["fixed_ips"], four]}
+    without_address = port_body(port, taken=["10.0.0.5"])
+    assert without_address["fixed_ips"] == [
+        {"subnet_id": "new four"},
+        {"subnet_id": "new six"},
+        {"subnet_id": "new four", "ip_address": "10.0.0.6"},
+    ]
+    assert without_address["mac_address"] == MAC
+    assert without_address["allowed_address_pairs"] == port_body()["allowed_address_pairs"]
+
+
+def test_a_port_whose_mac_is_taken_keeps_its_addresses_and_takes_no_pair_with_the_old_mac() -> None:
+    body = port_body(taken=[MAC])
     assert "mac_address" not in body
-    assert body["fixed_ips"] == [{"subnet_id": "new four"}, {"subnet_id": "new six"}]
+    assert body["fixed_ips"] == [{"subnet_id": "new four", "ip_address": "10.0.0.5"}, {"subnet_id": "new six"}]
     assert body["allowed_address_pairs"] == [
         {"ip_address": "10.0.0.100"},
         {"ip_address": "10.0.0.101", "mac_address": "fa:16:3e:00:00:99"},
     ]
+
+
+def test_only_what_a_port_may_ask_for_can_be_taken() -> None:
+    assert ports.chosen(port_body()) == ["10.0.0.5", MAC]
+    assert ports.chosen(port_body(taken=["10.0.0.5"])) == [MAC]
+    assert ports.chosen(port_body(place=OWN._replace(own=False))) == []
+    assert ports.chosen(port_body(place=Place("elsewhere", {}, own=True, other=True))) == []
+
+
+def test_what_a_port_gives_up_is_named() -> None:
+    assert ports.given_up(PORT, MODES, ["10.0.0.5"]) == "something living has 10.0.0.5, so the port got others"
+    assert ports.given_up(PORT, MODES, [MAC]) == (
+        f"something living has {MAC}, so the port got others, and with another MAC also another address than "
+        "fd00::f816:3eff:fe00:1"
+    )
+    assert ports.given_up(PORT, MODES, ["10.0.0.5"], "409") == ("Neutron refused 10.0.0.5, so the port got others: 409")
+
+
+def test_a_living_port_is_compared_by_what_counts() -> None:
+    was = ports.what_counts(PORT)
+    pairs = [{"ip_address": "10.0.0.101", "mac_address": "fa:16:3e:00:00:99"}, {"ip_address": "10.0.0.100"}]
+    alike = {**PORT, "name": "renamed", "fixed_ips": PORT["fixed_ips"][::-1], "allowed_address_pairs": pairs}
+    assert ports.changes(was, ports.what_counts(alike)) == []
+    changed = {
+        **PORT, "fixed_ips": [{"subnet_id": "four", "ip_address": "10.0.0.7"}], "security_groups": [],
+        "allowed_address_pairs": pairs[:1], "admin_state_up": False, "port_security_enabled": False,
+    }  # fmt: skip
+    assert ports.changes(was, ports.what_counts(changed)) == [
+        "admin_state_up False",
+        "port_security_enabled False",
+        "fixed_ips 10.0.0.7",
+        "security_groups none",
+        "allowed_address_pairs 10.0.0.101 (fa:16:3e:00:00:99)",
+    ]
+    bare = {key: value for key, value in PORT.items() if key not in ("port_security_enabled", "allowed_address_pairs")}
+    assert ports.changes(ports.what_counts(bare), {**was, "allowed_address_pairs": []}) == []
 
 
 def test_in_another_projects_network_a_member_asks_for_nothing_that_it_may_not() -> None:
@@ -78,14 +128,14 @@ def test_in_another_projects_network_a_member_asks_for_nothing_that_it_may_not()
 
 
 def test_in_a_network_that_was_asked_for_neutron_picks_the_addresses() -> None:
-    body = port_body(place=Place("elsewhere", {}, own=True, other=True), keep=False)
+    body = port_body(place=Place("elsewhere", {}, own=True, other=True))
     assert "fixed_ips" not in body
 
 
 def test_a_port_without_addresses_is_asked_for_as_such_everywhere() -> None:
     bare = {**PORT, "fixed_ips": []}
     assert port_body(bare)["fixed_ips"] == []
-    assert port_body(bare, Place("elsewhere", {}, own=True, other=True), keep=False)["fixed_ips"] == []
+    assert port_body(bare, Place("elsewhere", {}, own=True, other=True))["fixed_ips"] == []
 
 
 def test_an_address_whose_subnet_is_gone_is_left_out() -> None:
@@ -96,7 +146,7 @@ def test_an_address_whose_subnet_is_gone_is_left_out() -> None:
 
 def test_a_direct_port_says_so_and_a_port_without_security_has_no_groups() -> None:
     port = {**PORT, "binding:vnic_type": "direct", "port_security_enabled": False}
-    body = bodies.port_body(port, OWN, [], MODES, "policy", keep=True)
+    body = bodies.port_body(port, OWN, [], MODES, "policy")
     assert (body["binding:vnic_type"], body["qos_policy_id"]) == ("direct", "policy")
     assert (body["port_security_enabled"], body["security_groups"]) == (False, [])
 
@@ -122,8 +172,8 @@ SAVED = ServerFacts(
 
 def server_body(saved: ServerFacts = SAVED, **changes: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
-        "name": "web", "flavor": "f", "image": None, "volumes": ["n1", "n2"], "ports": ["p1", "p2"],
-        "zone": "nova", "key_name": None, "group": "g",
+        "name": "web", "hostname": "web-host", "flavor": "f", "image": None, "volumes": ["n1", "n2"],
+        "ports": ["p1", "p2"], "zone": "nova", "key_name": None, "group": "g",
     }  # fmt: skip
     return bodies.server_body(saved, **{**given, **changes})
 
@@ -162,7 +212,7 @@ def test_the_group_joins_the_other_hints_and_what_is_empty_is_not_sent() -> None
     assert body["os:scheduler_hints"] == {"same_host": "other", "group": "g"}
     assert body["config_drive"] is True
     assert "key_name" not in body
-    bare = server_body(ServerFacts(), volumes=[], ports=[], zone=None, group=None)
+    bare = server_body(ServerFacts(), hostname=None, volumes=[], ports=[], zone=None, group=None)
     assert bare == {"name": "web", "flavorRef": "f", "networks": "none"}
 
 
@@ -178,7 +228,7 @@ def test_a_placeholder_is_put_in_and_never_looked_into() -> None:
     body = server_body(image=made, volumes=[made, made], ports=[made, made], key_name=made, group=made)
     assert body["imageRef"] is made
     place = Place(made, {"four": made, "six": made}, own=True, empty=True)
-    assert bodies.port_body(PORT, place, [made], MODES, keep=True)["network_id"] is made
+    assert bodies.port_body(PORT, place, [made], MODES)["network_id"] is made
 
 
 def nic(id: str, mac: str, network: str = "a", created: str = "") -> dict[str, Any]:
@@ -229,10 +279,25 @@ def test_what_nobody_can_keep_is_named() -> None:
         "flavor": {"ephemeral": 1, "swap": 0, "extra_specs": {"hw:tpm_version": "2.0"}},
         "addresses": {"a": [], "b": []},
     }
-    lost = dict(facts.losses(server, [{"id": "p", "trunk_details": {"sub_ports": []}}], user_data=False, hints=True))
-    assert set(lost) == {
-        "user_data", "ephemeral disks", "memory", "vTPM", "order of NICs across networks", "trunk_details of port p",
+    lost = dict(facts.losses(server, user_data=False, hints=True))
+    assert set(lost) == {"user_data", "ephemeral disks", "memory", "vTPM", "order of NICs across networks"}
+
+
+def test_what_is_lost_of_ports_and_of_floating_ips_is_named_where_it_is_set() -> None:
+    port = {
+        "id": "p", "trunk_details": {"sub_ports": []}, "dns_name": "other", "dns_domain": "example.",
+        "propagate_uplink_status": True, "numa_affinity_policy": "legacy",
     }  # fmt: skip
+    ports = [port, {"id": "q", "dns_name": "web", "propagate_uplink_status": False, "dns_domain": ""}, {"id": "r"}]
+    assert {name for name, _ in facts.port_losses("Web", ports)} == {f"{key} of port p" for key in port.keys() - {"id"}}
+    set_ = {"dns_name": "web", "dns_domain": "example.", "qos_policy_id": "gold"}
+    floating_ips = [
+        {"floating_ip_address": "1.2.3.4", **set_},
+        {"floating_ip_address": "1.2.3.5", **dict.fromkeys(set_, "")},
+        {"floating_ip_address": "1.2.3.6"},
+    ]
+    lost = {name for name, _ in facts.floating_ip_losses(floating_ips)}
+    assert lost == {f"{key} of floating IP 1.2.3.4" for key in set_}
 
 
 def test_a_forwarded_port_is_named_by_the_port_it_leads_to_or_by_its_address() -> None:
@@ -263,3 +328,8 @@ def test_options_that_nova_would_refuse_are_refused_first() -> None:
 def test_a_server_in_another_state_is_refused_with_a_way_out(status: str) -> None:
     with pytest.raises(Invalid, match=f"'web'.*is {status}.*first"):
         protect.check_state({"id": "s", "name": "web", "status": status})
+
+
+def test_a_server_whose_cell_is_down_has_nothing_but_its_id() -> None:
+    with pytest.raises(Invalid, match=r"\(s\) is UNKNOWN.*has to answer first"):
+        protect.check_state({"id": "s", "status": "UNKNOWN"})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import openstack.exceptions
 import pytest
@@ -68,6 +70,17 @@ def test_members_see_themselves_and_not_the_cloud(cloud: Connection, admin: Conn
     for path in ("/users", "/roles", "/projects", "/role_assignments"):
         assert cloud.identity.get(path).status_code == 403
     assert {user.name for user in admin.identity.users()} == {"sandbox", "sandbox-b", "admin", "karbor"}
+
+
+def test_role_assignments_of_one_user_have_names_where_they_are_asked_for(admin: Connection) -> None:
+    service = admin.identity.find_user("karbor").id
+    asked = {"user.id": service, "include_names": "true"}
+    (found,) = admin.identity.get("/role_assignments", params=asked).json()["role_assignments"]
+    assert (found["role"]["name"], found["scope"]["project"]["name"]) == ("service", "service")
+    assert found["user"] == {"id": service, "name": "karbor"}
+    everybodys = admin.identity.get("/role_assignments").json()["role_assignments"]
+    assert {one["user"]["id"] for one in everybodys} > {service}
+    assert all(one["role"].keys() == {"id"} for one in everybodys)
 
 
 def test_a_token_can_be_read_and_revoked(cloud: Connection, sandbox: Sandbox) -> None:
@@ -216,3 +229,12 @@ def test_a_process_of_its_own(tmp_path: Path) -> None:
         assert process.wait(60) == 0
         assert process.stdout is not None
         assert process.stdout.read() == b""
+
+
+def test_an_answer_to_head_has_no_body(sandbox: Sandbox) -> None:
+    connection = socket.create_connection(("127.0.0.1", urlsplit(sandbox.url).port or 0), timeout=10)
+    with connection:
+        connection.sendall(b"HEAD /identity/v3/auth/tokens HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.endswith(b"\r\n\r\n")

@@ -329,7 +329,7 @@ def test_a_stuck_build_can_be_deleted(cloud: Connection, sandbox: Sandbox) -> No
 def test_servers_survive_a_restart_in_the_middle_of_a_build(
     connect: Callable[..., Connection], sandbox: Sandbox
 ) -> None:
-    slow(sandbox, 0.5)
+    slow(sandbox, 3)
     id = boot(connect())
     sandbox.stop()
     sandbox.start()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yard import Yard, at
 
-from karbor.providers import NOOP
+from karbor.providers import NOOP, OS_INFRA
 from karbor.schedule.retention import is_full_due, outdated
 from karbor.store import checkpoints, operations
 
@@ -115,8 +115,36 @@ def test_a_full_one_is_due_when_there_is_none_to_build_on() -> None:
     assert not is_full_due([full], ["V"], 2)
     assert not is_full_due([increment] * 5 + [full], ["V"], 7)
     assert is_full_due([increment] * 6 + [full], ["V"], 7)
-    assert is_full_due([failed], ["V"], 7) and is_full_due([increment, gone], ["V"], 7)
+    assert is_full_due([failed], ["V"], 7) and is_full_due([gone], ["V"], 7)
     assert not is_full_due([failed, increment, full], ["V"], 7)
+
+
+def test_a_full_one_that_was_deleted_counts_while_living_increments_build_on_it() -> None:
+    # What is `deleting` keeps its backup until the last increment on it has gone: a new one can build on the chain.
+    full: dict[str, Any] = {"parameters": {}, "status": "deleting"}
+    increment = {"parameters": {"V": {"backup_mode": "incremental"}}, "status": "available"}
+    gone, running = {**increment, "status": "deleting"}, {**increment, "status": "protecting"}
+    assert not is_full_due([increment, full], ["V"], 7)
+    assert not is_full_due([running, gone, full], ["V"], 7)
+    assert is_full_due([increment, gone, gone, full], ["V"], 4)
+    assert is_full_due([full, increment], ["V"], 7), "increments on an older one do not keep it"
+    assert is_full_due([gone, full], ["V"], 7), "nothing keeps it"
+    assert is_full_due([{**increment, "status": "error"}, full], ["V"], 7)
+    assert is_full_due([increment, {**full, "status": "deleted"}], ["V"], 7)
+
+
+@pytest.mark.parametrize("max_backups", [1, 2, 3, 6, 7, 9])
+def test_each_seventh_run_is_a_full_one_however_few_stay(max_backups: int) -> None:
+    rows: list[dict[str, Any]] = []  # newest first
+    modes = ""
+    for day in range(21):
+        full = is_full_due(rows[:6], ["V"], 7)
+        modes += "f" if full else "i"
+        parameters = {} if full else {"V": {"backup_mode": "incremental"}}
+        rows.insert(0, {**checkpoint(f"{day:02}", 40 - day), "parameters": parameters})
+        for row in outdated(rows, "mine", NOW, max_backups=max_backups):
+            row["status"] = "deleting"
+    assert modes == "fiiiiii" * 3
 
 
 def run(yard: Yard, hour: int, status: str = "available") -> None:
@@ -194,6 +222,35 @@ def test_one_that_is_in_use_stays_until_the_next_time(yard: Yard, caplog: pytest
     assert {row["checkpoint_id"] for row in yard.operations("delete")} == {
         row["checkpoint_id"] for row in yard.operations()[:2]
     }
+
+
+@pytest.mark.parametrize("missing", [0, 1], ids=["enough", "one too few"])
+@pytest.mark.parametrize(("provider", "room"), [(NOOP, 2 + 1), (OS_INFRA, 2 + 4)], ids=["each alone", "increments"])
+def test_a_quota_has_room_for_what_stays_and_what_that_builds_on_and_one_more(
+    yard: Yard, provider: str, room: int, missing: int
+) -> None:
+    schedule = yard.schedule(yard.trigger(), yard.plan(provider), "retention_protect", max_backups=2, full_every=4)
+    ticker = yard.ticker(limits={"plans": -1, "checkpoints": room - missing, "gigabytes": -1})
+    for hour in range(1, 15):
+        ticker.tick(at(hour))
+        for operation in yard.operations():
+            if operation["phase"] != "ended":
+                yard.finish(operation, created_at=at(hour))
+        ticker.tick(at(hour, 30))
+        end_deletions(yard)
+    assert {status for _, status in yard.firings(schedule)} == ({"started", "failed"} if missing else {"started"})
+
+
+def end_deletions(yard: Yard) -> None:
+    """As an engine does: what a later increment builds on stays `deleting`."""
+    runs, is_built_on = yard.operations(), False
+    for run in reversed(runs):
+        status = checkpoints.get(yard.database, run["checkpoint_id"])["status"]
+        if status == "deleting" and not is_built_on:
+            status = "deleted"
+            checkpoints.update(yard.database, run["checkpoint_id"], status=status)
+        mode = run["request"]["parameters"].get("OS::Cinder::Volume", {}).get("backup_mode")
+        is_built_on = mode == "incremental" and (is_built_on or status != "deleted")
 
 
 def test_manual_checkpoints_of_the_same_plan_stay(yard: Yard) -> None:

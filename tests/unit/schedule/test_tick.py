@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from functools import partial
 from typing import Any
@@ -11,8 +12,9 @@ import sqlalchemy as sa
 from yard import HOURLY, Yard, at
 
 from karbor.providers import NOOP, OS_INFRA
+from karbor.schedule.timetable import checked
 from karbor.store import checkpoints, plans, schedules, services
-from karbor.store.database import open_state
+from karbor.testing.databases import open_test_state
 
 
 def test_a_firing_is_the_protection_of_the_plan_with_the_schedules_credential(yard: Yard) -> None:
@@ -108,11 +110,13 @@ def test_who_is_switched_off_or_not_made_yet_does_not_fire(yard: Yard) -> None:
 
 def test_one_that_cannot_start_says_why_and_stops_no_other(yard: Yard) -> None:
     trigger, plan = yard.trigger(), yard.plan()
-    gone, foreign, provider = yard.plan(), yard.plan(project="q"), yard.plan(provider="unknown")
-    bad = {name: yard.schedule(trigger, name) for name in (gone, foreign, provider)}
+    gone, foreign, provider, empty = yard.plan(), yard.plan(), yard.plan(provider="unknown"), yard.plan()
+    bad = {name: yard.schedule(trigger, name) for name in (gone, foreign, provider, empty)}
     good = yard.schedule(trigger, plan)
     with yard.database.begin() as connection:
         plans.delete(connection, gone)
+    plans.update(yard.database, foreign, was="suspended", project_id="q")
+    plans.update(yard.database, empty, was="suspended", resources=[])
     yard.ticker().tick(at(1))
     for name, schedule in bad.items():
         assert yard.firings(schedule) == [(at(1), "failed")]
@@ -147,10 +151,138 @@ def test_a_pattern_that_cannot_be_read_any_more_stops_only_its_own_trigger(
     broken, good = yard.trigger(), yard.trigger()
     schedule = yard.schedule(good, yard.plan())
     schedules.update_trigger(yard.database, broken, properties={**HOURLY, "pattern": "rubbish"})
+    told = yard.schedule(broken, yard.plan())
     yard.ticker().tick(at(1))
     assert schedules.trigger(yard.database, broken)["next_at"] is None
     assert yard.firings(schedule) == [(at(1), "started")]
     assert f"trigger {broken} fires no more: pattern: 'rubbish'" in caplog.text
+    (firing,) = schedules.firings(yard.database, told, limit=9)
+    assert firing["status"] == "dropped"
+    assert "fires no more until its properties are changed: pattern: 'rubbish'" in firing["reason"]
+
+
+def test_what_nobody_foresaw_of_one_trigger_stops_no_other(yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
+    broken, good = yard.trigger(), yard.trigger()
+    told, schedule = yard.schedule(broken, yard.plan()), yard.schedule(good, yard.plan())
+    schedules.update_trigger(yard.database, broken, properties=["rubbish"], next_at=at(0, 30))
+    ticker = yard.ticker()
+    ticker.tick(at(1))
+    assert yard.firings(schedule) == [(at(1), "started")]
+    assert schedules.trigger(yard.database, broken)["next_at"] is None
+    (firing,) = schedules.firings(yard.database, told, limit=9)
+    assert firing["due_at"] == at(0, 30) and "AttributeError" in firing["reason"]
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert broken in record.getMessage() and record.exc_info
+    caplog.clear()
+    ticker.tick(at(1, 0, 5))
+    assert caplog.records == []
+
+
+def test_a_trigger_at_the_end_of_the_calendar_stops_nothing(yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
+    last = "RRULE:FREQ=YEARLY;INTERVAL=7973;BYMONTH=12;BYMONTHDAY=31;BYDAY=FR;BYHOUR=23;BYMINUTE=0;BYSECOND=0"
+    event = f"BEGIN:VEVENT\nRRULE:FREQ=DAILY;COUNT=1\n{last}\nEND:VEVENT"
+    start = {"start_time": "2026-01-01 06:30:00", "timezone": "America/New_York"}
+    once = yard.trigger({"format": "calendar", "pattern": event, **start})
+    mine, schedule = yard.schedule(once, yard.plan()), yard.schedule(yard.trigger(), yard.plan())
+    yard.ticker().tick(at(6, 30))
+    yard.ticker().tick(at(7))
+    assert yard.firings(mine) == [(at(6, 30), "started")]
+    assert yard.firings(schedule)[-1] == (at(7), "started")
+    assert schedules.trigger(yard.database, once)["next_at"] is None
+    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+def test_what_nobody_foresaw_of_one_firing_or_retention_stops_no_other(
+    yard: Yard, caplog: pytest.LogCaptureFixture
+) -> None:
+    trigger, plan = yard.trigger(), yard.plan()
+    start = yard.schedule(trigger, plan, "retention_protect", full_every="often")
+    after = yard.schedule(trigger, plan, "retention_protect", max_backups="some")
+    good = yard.schedule(trigger, plan, "retention_protect", max_backups=1)
+    for hour in (1, 2):
+        yard.ticker().tick(at(hour))
+        for operation in yard.operations()[-2:]:
+            yard.finish(operation, created_at=at(hour))
+        yard.ticker().tick(at(hour, 30))
+    assert yard.firings(start) == [(at(1), "failed"), (at(2), "failed")]
+    assert "TypeError" in schedules.firings(yard.database, start, limit=1)[0]["reason"]
+    assert yard.firings(after) == yard.firings(good) == [(at(1), "started"), (at(2), "started")]
+    assert yard.retained(after) == yard.retained(good) == [at(1, 30), at(2, 30)]
+    assert [row["scheduled_operation_id"] for row in yard.operations("delete")] == [good]
+    told = [(record.getMessage(), record.exc_info) for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(told) == 4 and all(info for _, info in told)
+    assert [id in text for id in (start, after) for text, _ in told] == [True, False] * 2 + [False, True] * 2
+
+
+def test_what_the_database_refuses_for_one_is_left_for_the_next_tick(
+    yard: Yard, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = yard.trigger(), yard.trigger()
+    mine, other = yard.schedule(first, yard.plan()), yard.schedule(second, yard.plan())
+    refused = min(first, second)
+
+    def refuse(connection: sa.Connection, cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if statement.startswith("UPDATE triggers") and refused in str(values):  # drivers differ in how they have them
+            raise sa.exc.OperationalError(statement, values, Exception("the disk is full"))
+
+    database = open_test_state(yard.folder)
+    sa.event.listen(database, "before_cursor_execute", refuse)
+    yard.ticker(database).tick(at(1))
+    fired = {first: yard.firings(mine), second: yard.firings(other)}
+    assert fired.pop(refused) == [] and list(fired.values()) == [[(at(1), "started")]]
+    assert f"trigger {refused} could not be looked after" in caplog.text
+    yard.ticker().tick(at(1, 0, 5))
+    assert yard.firings(mine) == yard.firings(other) == [(at(1), "started")]
+
+
+def test_less_than_the_least_interval_after_a_firing_nothing_is_started(yard: Yard) -> None:
+    trigger = yard.trigger({**HOURLY, "pattern": "*/20 * * * *"})
+    schedule = yard.schedule(trigger, yard.plan())
+    together, moments = threading.Barrier(3), [at(hour, minute, 2) for hour in (1, 2) for minute in (0, 20, 40)]
+
+    def run() -> None:
+        ticker = yard.ticker(open_test_state(yard.folder), min_interval=3600)
+        for moment in moments:
+            together.wait(60)
+            ticker.tick(moment)
+
+    schedules.update_trigger(yard.database, trigger, next_at=at(1))
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert yard.firings(schedule) == [
+        (at(hour, minute), "dropped" if minute else "started") for hour in (1, 2) for minute in (0, 20, 40)
+    ]
+    reason = schedules.firings(yard.database, schedule, limit=1)[0]["reason"]
+    assert reason == f"it comes less than 3600 seconds, the least interval, after the firing of {at(2)}"
+
+
+def test_a_rule_that_begins_to_fire_often_much_later_is_held_to_the_least_interval(yard: Yard) -> None:
+    event = "BEGIN:VEVENT\nRRULE:FREQ=HOURLY\nRRULE:FREQ=MINUTELY;BYMONTH=1;BYMONTHDAY=30\nEND:VEVENT"
+    properties = {"format": "calendar", "pattern": event, "start_time": "2026-01-01 00:00:00"}
+    assert checked(properties, at(0), min_interval=3600, min_window=900, max_window=1800) == properties
+    trigger = yard.trigger(properties)
+    schedule = yard.schedule(trigger, yard.plan())
+    schedules.update_trigger(yard.database, trigger, next_at=at(1, day=30))
+    ticker = yard.ticker(min_interval=3600)
+    for minute in range(70):
+        ticker.tick(at(1 + minute // 60, minute % 60, 5, day=30))
+    found = yard.firings(schedule)
+    assert len(found) == 70
+    assert [moment for moment, status in found if status == "started"] == [at(1, day=30), at(2, day=30)]
+
+
+def test_a_daylight_saving_night_brings_no_firings_too_close(yard: Yard) -> None:
+    trigger = yard.trigger({**HOURLY, "pattern": "15 * * * *", "timezone": "Europe/Berlin"})
+    schedule = yard.schedule(trigger, yard.plan())
+    schedules.update_trigger(yard.database, trigger, next_at="2026-03-29T00:15:00.000000")
+    ticker = yard.ticker(min_interval=3600)
+    times = ("00:15", "01:00", "01:15", "02:15")
+    for time in times:
+        ticker.tick(f"2026-03-29T{time}:01.000000")
+    assert yard.firings(schedule) == [(f"2026-03-29T{time}:00.000000", "started") for time in times]
 
 
 MODES = {OS_INFRA: "fiiifii", NOOP: "fffffff"}
@@ -192,7 +324,7 @@ def test_many_engines_fire_each_time_exactly_once(yard: Yard) -> None:
     errors: list[BaseException] = []
 
     def run() -> None:
-        ticker = yard.ticker(open_state(yard.folder))
+        ticker = yard.ticker(open_test_state(yard.folder))
         try:
             for moment in moments:
                 together.wait(60)
@@ -220,7 +352,7 @@ class Died(BaseException):
 
 def _dying(yard: Yard, count: int, *, after: bool = False) -> sa.Engine:
     """A database whose user dies at its commit number `count`: before it, or right after it."""
-    database, seen = open_state(yard.folder), 0
+    database, seen = open_test_state(yard.folder), 0
 
     def commit(_: sa.Connection) -> None:
         nonlocal seen

@@ -18,6 +18,9 @@ from karbor.schedule.timetable import Timetable, checked
 START = {"start_time": "2026-01-01 00:00:00"}
 BOUNDS: dict[str, int] = {"min_interval": 3600, "min_window": 900, "max_window": 1800}
 NOW = "2026-01-01T00:00:00.000000"
+NEW_YORK, TOKYO = "America/New_York", "Asia/Tokyo"
+LAST_NIGHT = "FREQ=YEARLY;INTERVAL=7973;BYMONTH=12;BYMONTHDAY=31;BYDAY=FR;BYHOUR=23;BYMINUTE=0;BYSECOND=0"
+"""Of a rule that begins in 2026, this is the last evening of the calendar."""
 
 
 def crontab(pattern: str, **more: Any) -> dict[str, Any]:
@@ -106,6 +109,56 @@ def test_a_trigger_of_many_years_fires_as_one_that_is_counted_through(rule: str,
     counted = list(timetable.between("2000-01-01T00:00:00.000000", "2032-01-01T00:00:00.000000"))
     late = "2030-06-01T12:00:00.000000"
     assert list(timetable.between(late, "2032-01-01T00:00:00.000000")) == [at for at in counted if at > late]
+
+
+def test_a_timetable_ends_where_the_calendar_does() -> None:
+    # 23:00 of that evening is in UTC a time of the year 10000.
+    properties = {**calendar("FREQ=DAILY;COUNT=1", LAST_NIGHT, timezone=NEW_YORK), "start_time": "2026-01-01 06:00:00"}
+    assert times(checked(properties, NOW, **BOUNDS), NOW, 9) == ["2026-01-01T06:00"]
+    assert Timetable(properties).next_after("2026-01-01T06:00:00.000000") is None
+    assert times({**properties, "timezone": None}, NOW, 9) == ["2026-01-01T06:00", "9999-12-31T23:00"]
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", NEW_YORK, TOKYO])
+def test_the_last_second_of_the_calendar_means_that_it_never_ends(zone: str | None) -> None:
+    properties = crontab("0 3 * * *", end_time="9999-12-31 23:59:59", timezone=zone)
+    endless = crontab("0 3 * * *", timezone=zone)
+    assert checked(properties, NOW, **BOUNDS)["end_time"] == "9999-12-31 23:59:59"
+    assert times(properties, NOW, 3) == times(endless, NOW, 3)
+
+
+EDGES = [
+    "0001-01-01 00:00:00", "0001-01-01 00:00:01", "0001-01-01 12:00:00", "0001-01-03 00:00:00", "9999-12-28 00:00:00",
+    "9999-12-31 12:00:00", "9999-12-31 23:59:59",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", [None, NEW_YORK, TOKYO, "Pacific/Kiritimati"])
+@pytest.mark.parametrize("start", EDGES)
+@pytest.mark.parametrize(
+    "pattern",
+    [crontab("0 * * * *"), crontab("0 23 31 12 *"), calendar("FREQ=HOURLY"), calendar("FREQ=YEARLY;COUNT=2")],
+    ids=["hourly", "yearly", "each hour", "twice"],
+)
+def test_at_the_calendars_ends_all_is_taken_or_refused_by_name(
+    pattern: dict[str, Any], start: str, zone: str | None
+) -> None:
+    refused, left = "pattern", []
+    try:
+        kept = checked({**pattern, "start_time": start, "timezone": zone}, NOW, **BOUNDS)
+        left = times(kept, "9999-12-29T00:00:00.000000", 200)
+    except Invalid as error:
+        refused = str(error).split(":")[0]
+    assert refused in ("start_time", "pattern")
+    assert len(left) <= 72
+
+
+def test_firings_are_as_far_apart_as_their_pattern_says_also_in_the_two_nights() -> None:
+    hourly = Timetable(crontab("15 * * * *", timezone="Europe/Berlin"))
+    for night in ("2026-03-28T22:00:00.000000", "2026-10-24T22:00:00.000000"):
+        found = list(islice(hourly.after(night), 6))
+        assert [hourly.apart(earlier, later) for earlier, later in pairwise(found)] == [3600] * 5
+    assert hourly.apart("2026-06-01T10:00:00.000000", "2026-06-01T10:15:00.000000") == 900, "the first is another's"
 
 
 FIELDS = st.tuples(
@@ -219,6 +272,14 @@ def test_on_a_zones_clock_every_firing_shows_a_time_of_the_pattern_or_the_end_of
         (crontab("0 3 * * *", start_time="2026-01-01T00:00:00"), "start_time: .* is not a time"),
         (crontab("0 3 * * *", start_time="2026-02-30 00:00:00"), "start_time: .* is not a time"),
         (crontab("0 3 * * *", start_time=5), "start_time: 5 is not a time"),
+        (crontab("0 3 * * *", start_time="0001-01-01 00:00:00"), "start_time: .* end of the calendar"),
+        (
+            crontab("0 3 * * *", start_time="0001-01-01 00:00:00", timezone=NEW_YORK),
+            "start_time: .* end of the calendar",
+        ),
+        (crontab("0 3 * * *", start_time="9999-12-31 23:59:59"), "pattern: it never fires"),
+        (crontab("0 3 * * *", start_time="9999-12-31 23:59:59", timezone=TOKYO), "start_time: .* end of the calendar"),
+        (crontab("0 23 * * *", start_time="9999-12-31 12:00:00", timezone=NEW_YORK), "pattern: it never fires"),
         (crontab("0 3 * * *", timezone="Europe/Nowhere"), "timezone: .*is not a time zone"),
         (crontab("0 3 * * *", timezone="../etc/passwd"), "timezone: .*is not a time zone"),
         (crontab("0 3 * * *", jitter=5), "jitter: a time trigger has no such property"),
@@ -262,3 +323,11 @@ def test_any_text_is_a_pattern_or_refused(form: str, text: str) -> None:
 @given(st.text("FREQDAILYBHOUNTVS=;,0123456789-", max_size=40))
 def test_any_rule_is_a_pattern_or_refused(rule: str) -> None:
     assert_refused_by_name(calendar(f"FREQ=DAILY;{rule}"))
+
+
+def test_an_end_without_a_start_counts_from_now() -> None:
+    now = "2026-01-01T00:30:00.000000"
+    given = {"format": "crontab", "pattern": "0 * * * *", "end_time": "2026-01-01 02:00:00"}
+    kept = checked(given, now, min_interval=60, min_window=20, max_window=30)
+    assert kept == {**given, "start_time": "2026-01-01 00:30:00"}
+    assert list(Timetable(kept).after(now)) == ["2026-01-01T01:00:00.000000", "2026-01-01T02:00:00.000000"]

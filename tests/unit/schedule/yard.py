@@ -13,7 +13,7 @@ from karbor.providers import NOOP, load_providers
 from karbor.schedule.tick import Ticker
 from karbor.schedule.timetable import Timetable
 from karbor.store import checkpoints, operations, plans, schedules, schema
-from karbor.store.database import open_state
+from karbor.testing.databases import open_test_state
 
 LONG_AGO = "2026-01-01T00:00:00.000000"
 HOURLY = {"format": "crontab", "pattern": "0 * * * *", "start_time": "2026-01-01 00:00:00"}
@@ -28,7 +28,7 @@ class Yard:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.database = open_state(folder)
+        self.database = open_test_state(folder)
         self.providers = load_providers(folder)
 
     def plan(self, provider: str = NOOP, project: str = "p", **values: Any) -> str:

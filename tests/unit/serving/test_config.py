@@ -45,7 +45,7 @@ def test_later_files_win(tmp_path: Path) -> None:
     assert login == {
         "auth_url": "http://127.0.0.1:5000/v3", "username": "trustee", "password": "secret", "project_name": "service",
         "user_domain_name": "Default", "project_domain_name": "Default", "region": "", "cafile": None,
-        "interface": "public",
+        "interface": "public", "vouch": False,
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from karbor.sandbox import Sandbox
 from karbor.serving.manage import manage
 from karbor.serving.status import status
 from karbor.store import checkpoints, operations, schema, upkeep
-from karbor.store.database import open_database
+from karbor.testing.databases import open_test_state, state_address
 
 LONG_AGO = "2020-01-01T00:00:00.000000"
 
@@ -35,7 +35,7 @@ def file(tmp_path: Path) -> Path:
     found = tmp_path / "karbor.conf"
     found.write_text(
         f"[DEFAULT]\nstate_path = {tmp_path}\nprovider_config_dir = {tmp_path}/providers.d\n"
-        f"secret_key_file = {tmp_path}/secret.key\n[database]\nconnection = sqlite:///{tmp_path}/karbor.db\n"
+        f"secret_key_file = {tmp_path}/secret.key\n[database]\nconnection = {state_address(tmp_path)}\n"
     )
     return found
 
@@ -54,18 +54,19 @@ def test_sync_makes_the_schema_and_version_tells_it(file: Path) -> None:
 
 
 def test_a_database_that_cannot_be_opened_is_one_line(file: Path, tmp_path: Path) -> None:
-    file.write_text(file.read_text().replace("karbor.db", "no/such/folder/karbor.db"))
+    text = file.read_text().partition("connection = ")[0]
+    file.write_text(f"{text}connection = sqlite:///{tmp_path}/no/such/folder/karbor.db\n")
     done = run("db", "sync", "--config-file", str(file))
     assert (done.exit_code, done.output.count("\n")) == (1, 1)
     assert "cannot be opened" in done.output
-    file.write_text(file.read_text().replace(f"sqlite:///{tmp_path}/no", "mysql+nothing://karbor:hidden@127.0.0.1/no"))
+    file.write_text(f"{text}connection = mysql+nothing://karbor:hidden@127.0.0.1/no\n")
     done = run("db", "version", "--config-file", str(file))
     assert done.exit_code == 1
     assert "hidden" not in done.output
 
 
 def test_the_service_starts_on_no_other_schema(file: Path, tmp_path: Path) -> None:
-    address = f"sqlite:///{tmp_path}/karbor.db"
+    address = state_address(tmp_path)
     with pytest.raises(Exception, match="karbor-manage db sync"):
         upkeep.check(address)
     run("db", "sync", "--config-file", str(file))
@@ -108,13 +109,13 @@ def _firings(database: sa.Engine, runs: dict[str, tuple[str, str | None]]) -> No
         for id, (status, operation) in runs.items():
             connection.execute(
                 sa.insert(schema.firings).values(
-                    id=id, scheduled_operation_id="s", due_at=LONG_AGO + id, status=status, operation_id=operation
+                    id=id, scheduled_operation_id="s", due_at=LONG_AGO[:-1] + id, status=status, operation_id=operation
                 )
             )
 
 
 def test_purge_forgets_what_ended_long_ago_and_nothing_else(file: Path, tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path}/karbor.db")
+    database = open_test_state(tmp_path)
     now = "2999-01-01T00:00:00.000000"
     for id, state, when in (("gone", "deleted", LONG_AGO), ("there", "available", LONG_AGO), ("late", "deleted", now)):
         _checkpoint(database, id, state, when)
@@ -123,7 +124,10 @@ def test_purge_forgets_what_ended_long_ago_and_nothing_else(file: Path, tmp_path
         _operation(database, "gone", "delete", LONG_AGO),
         _operation(database, "there", "restore", LONG_AGO),
     }
+    unrevoked = _operation(database, "there", "restore", LONG_AGO)
+    operations.update(database, unrevoked, credential="sealed")
     kept = {
+        unrevoked,
         _operation(database, "there", "protect", LONG_AGO),
         _operation(database, "there", "restore", now),
         _operation(database, "there", "verify", None),
@@ -247,10 +251,21 @@ def test_upgrade_check(sandbox: Sandbox, tmp_path: Path, file: Path) -> None:
     files = ("--config-file", str(file), "--config-file", str(credentials))
     done = run("upgrade", "check", *files, command=status)
     assert done.exit_code == 1, done.output
-    assert done.output.count("Result: Success") == 1
-    assert done.output.count("Result: Warning") == 3
+    warned = ["Success", "Warning"][state_address(tmp_path).startswith("sqlite")]  # SQLite is for one host only
+    results = sorted(line.split()[2] for line in done.output.splitlines() if "Result: " in line)
+    assert results == sorted(["Success", "Warning", "Warning", warned])
     assert not (tmp_path / "secret.key").exists()
     assert len({len(line) for line in done.output.splitlines()}) == 1
+
+    good = file.read_text()
+    for more, words in (
+        ("[keystone_authtoken]\ncafile = /nowhere/ca.pem\n", "/nowhere/ca.pem cannot be read"),
+        ("[oslo_messaging_notifications]\ndriver = messagingv2\ntransport_url = pigeon://loft/\n", "pigeon"),
+    ):
+        file.write_text(f"{good}\n{more}")
+        done = run("upgrade", "check", *files, command=status)
+        assert done.exit_code == 2
+        assert words in " ".join(done.output.replace("|", " ").split())
 
     file.write_text("[DEFAULT]\nmin_interval = soon\n")
     assert run("upgrade", "check", "--config-file", str(file), command=status).exit_code == 255

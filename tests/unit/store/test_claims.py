@@ -13,6 +13,7 @@ from karbor.model.errors import Fenced, FormatTooNew, KarborError, NotFound
 from karbor.store import operations
 from karbor.store.database import open_state
 from karbor.store.journal import Entry, Journal
+from karbor.testing.databases import open_test_state
 
 COMMON = {
     "operation_type": "protect", "project_id": "p", "provider_id": "x", "checkpoint_id": "c", "status": "protecting",
@@ -22,7 +23,7 @@ COMMON = {
 
 @pytest.fixture
 def database(tmp_path: Path) -> sa.Engine:
-    return open_state(tmp_path / "state")
+    return open_test_state(tmp_path / "state")
 
 
 def add(database: sa.Engine) -> str:
@@ -50,8 +51,8 @@ def test_the_claim_of_a_dead_process_is_void_at_once(database: sa.Engine, tmp_pa
     id = add(database)
     script = (
         "import sys, os, signal, pathlib\n"
-        "from karbor.store import operations\nfrom karbor.store.database import open_state\n"
-        f"operations.claim(open_state(pathlib.Path({str(tmp_path / 'state')!r})), {id!r}, 'theirs')\n"
+        "from karbor.store import operations\nfrom karbor.testing.databases import open_test_state\n"
+        f"operations.claim(open_test_state(pathlib.Path({str(tmp_path / 'state')!r})), {id!r}, 'theirs')\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
@@ -123,7 +124,7 @@ def test_a_newer_schema_is_refused_and_left_alone(database: sa.Engine, tmp_path:
     with database.begin() as connection:
         connection.execute(sa.text("update alembic_version set version_num = '9999'"))
     with pytest.raises(FormatTooNew, match="'9999' of a newer Karbor"):
-        open_state(tmp_path / "state")
+        open_test_state(tmp_path / "state")
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:

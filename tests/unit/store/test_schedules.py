@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,15 @@ import pytest
 import sqlalchemy as sa
 
 from karbor.model.errors import NotFound
-from karbor.store import schedules
-from karbor.store.database import open_state
+from karbor.store import plans, schedules
+from karbor.testing.databases import open_test_state
 
 FIRST, SECOND, THIRD = (f"2026-01-01T0{hour}:00:00.000000" for hour in (1, 2, 3))
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> sa.Engine:
-    return open_state(tmp_path / "state")
+    return open_test_state(tmp_path / "state")
 
 
 def add_trigger(database: sa.Engine, next_at: str | None = FIRST) -> schedules.Row:
@@ -28,12 +29,20 @@ def add_trigger(database: sa.Engine, next_at: str | None = FIRST) -> schedules.R
         )
 
 
-def add(database: sa.Engine, trigger: schedules.Row, **more: Any) -> str:
+def add_plan(database: sa.Engine, project: str = "p") -> plans.Row:
+    with database.begin() as connection:
+        return plans.add(
+            connection, project_id=project, user_id="u", name="shop", provider_id="x", resources=[], parameters={}
+        )
+
+
+def add(database: sa.Engine, trigger: schedules.Row, plan: schedules.Row | None = None, **more: Any) -> str:
     values = {"operation_type": "protect", "created_at": "2026-01-01T00:00:00.000000", **more}
+    plan = plan or add_plan(database)
     with database.begin() as connection:
         row = schedules.add(
-            connection, project_id="p", user_id="u", name="s", trigger_id=trigger["id"], operation_definition={},
-            credential="sealed", **values,
+            connection, project_id="p", user_id="u", name="s", trigger_id=trigger["id"], credential="sealed",
+            operation_definition={"plan_id": plan["id"]}, **values,
         )  # fmt: skip
     return str(row["id"])
 
@@ -43,6 +52,52 @@ def due(database: sa.Engine, schedule: str) -> list[tuple[str, str, str]]:
         (row["due_at"], row["status"], row["reason"])
         for row in reversed(schedules.firings(database, schedule, limit=9))
     ]
+
+
+def test_nothing_is_put_on_a_trigger_that_is_not_there(database: sa.Engine) -> None:
+    trigger = add_trigger(database)
+    with database.begin() as connection:
+        assert schedules.delete_trigger(connection, trigger["id"]) == []
+    with pytest.raises(NotFound, match=f"there is no trigger {trigger['id']}"):
+        add(database, trigger)
+
+
+def test_nothing_is_scheduled_for_a_plan_that_is_not_there(database: sa.Engine) -> None:
+    trigger, plan, foreign = add_trigger(database), add_plan(database), add_plan(database, "q")
+    with database.begin() as connection:
+        assert plans.schedules_of(connection, plan) == []
+        plans.delete(connection, plan["id"])
+    for missing in (plan, foreign):
+        with pytest.raises(NotFound, match=f"there is no plan {missing['id']}"):
+            add(database, trigger, missing)
+    with database.begin() as connection:
+        assert schedules.delete_trigger(connection, trigger["id"]) == []
+        with pytest.raises(NotFound, match=f"there is no plan {plan['id']}"):
+            plans.schedules_of(connection, plan)
+
+
+def test_of_one_that_deletes_a_plan_and_one_that_schedules_it_one_is_refused(
+    database: sa.Engine, tmp_path: Path
+) -> None:
+    trigger, plan, together = add_trigger(database), add_plan(database), threading.Barrier(2)
+    outcomes = []
+
+    def delete() -> None:
+        own = open_test_state(tmp_path / "state")
+        together.wait(60)
+        with own.begin() as connection:
+            if not plans.schedules_of(connection, plan):
+                plans.delete(connection, plan["id"])
+                outcomes.append("deleted")
+
+    thread = threading.Thread(target=delete)
+    thread.start()
+    together.wait(60)
+    with suppress(NotFound):
+        add(database, trigger, plan)
+        outcomes.append("scheduled")
+    thread.join()
+    assert len(outcomes) == 1
 
 
 def test_a_claim_sets_the_next_time_and_records_the_firings(database: sa.Engine) -> None:
@@ -77,15 +132,24 @@ def test_a_claim_of_a_trigger_that_was_changed_since_leaves_it_as_it_is(database
     assert schedules.trigger(database, trigger["id"])["next_at"] == FIRST
 
 
-def test_a_moment_is_recorded_once_and_a_second_record_undoes_the_whole_claim(database: sa.Engine) -> None:
+def test_a_moment_is_recorded_once_and_a_trigger_that_comes_to_it_again_goes_on(database: sa.Engine) -> None:
     trigger = add_trigger(database)
     schedule = add(database, trigger)
-    assert schedules.claim(database, trigger, {FIRST: ""}, SECOND)
+    assert schedules.claim(database, trigger, {FIRST: "late"}, SECOND)
     again = schedules.trigger(database, trigger["id"])
-    with pytest.raises(sa.exc.IntegrityError):
-        schedules.claim(database, again, {FIRST: "", SECOND: ""}, THIRD)
-    assert due(database, schedule) == [(FIRST, "due", "")]
-    assert schedules.trigger(database, trigger["id"])["next_at"] == SECOND
+    assert schedules.claim(database, again, {FIRST: "", SECOND: ""}, THIRD)
+    assert due(database, schedule) == [(FIRST, "dropped", "late"), (SECOND, "due", "")]
+    assert schedules.trigger(database, trigger["id"])["next_at"] == THIRD
+
+
+def test_the_last_firing_is_the_last_that_was_not_dropped(database: sa.Engine) -> None:
+    trigger, other = add_trigger(database), add_trigger(database)
+    assert schedules.last_firing(database, trigger["id"]) is None
+    add(database, trigger)
+    add(database, other)
+    schedules.claim(database, trigger, {FIRST: "", SECOND: "late"}, THIRD)
+    schedules.claim(database, other, {THIRD: ""}, None)
+    assert schedules.last_firing(database, trigger["id"]) == FIRST
 
 
 def test_of_many_that_claim_at_once_one_does(database: sa.Engine, tmp_path: Path) -> None:
@@ -94,7 +158,7 @@ def test_of_many_that_claim_at_once_one_does(database: sa.Engine, tmp_path: Path
     together, won = threading.Barrier(8), []
 
     def claim() -> None:
-        own = open_state(tmp_path / "state")
+        own = open_test_state(tmp_path / "state")
         together.wait(60)
         won.append(schedules.claim(own, trigger, {FIRST: ""}, SECOND))
 

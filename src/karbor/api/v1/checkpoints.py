@@ -10,7 +10,7 @@ from typing import Any
 import falcon
 import sqlalchemy as sa
 
-from karbor.api import bodies, paging, policy, shapes
+from karbor.api import bodies, events, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.service import Answer, Service
 from karbor.api.v1 import outcomes
@@ -90,20 +90,25 @@ def create(service: Service, caller: Caller, request: falcon.Request, provider_i
     plan = plans.get(service.database, body["plan_id"], project_id=caller.project_id)
     if plan["provider_id"] != provider.id:
         raise Invalid(f"provider_id: plan {plan['id']} is of provider {plan['provider_id']}, not of {provider.id}")
+    plans.check_protectable(plan)
     known = {key: values or {} for key, values in plan["parameters"].items() if key.split("#")[0] in provider.plugins}
-    with service.delegated(caller) as credential, service.database.begin() as connection:
-        quotas.check(connection, caller.project_id, ["checkpoints", "gigabytes"], service.limits.quotas)
-        operation_id = service.intake.protect(
-            project_id=caller.project_id,
-            user_id=caller.user_id,
-            provider=provider,
-            plan={**plan, "parameters": known},
-            extra_info=body.get("extra-info") or body.get("extra_info") or {},
-            credential=credential,
-            connection=connection,
-        )
+    extra_info = body.get("extra-info") or body.get("extra_info") or {}
+    told = events.told(service, request, "checkpoint_create", checkpoint_properties=_properties(plan, extra_info))
+    with told as event:
+        with service.delegated(caller) as credential, service.database.begin() as connection:
+            quotas.check(connection, caller.project_id, ["checkpoints", "gigabytes"], service.limits.quotas)
+            operation_id = service.intake.protect(
+                project_id=caller.project_id,
+                user_id=caller.user_id,
+                provider=provider,
+                plan={**plan, "parameters": known},
+                extra_info=extra_info,
+                credential=credential,
+                connection=connection,
+            )
+        row = checkpoints.get(service.database, operations.checkpoint_of(service.database, operation_id))
+        event["checkpoint_id"] = row["id"]
     service.wake()
-    row = checkpoints.get(service.database, operations.get(service.database, operation_id)["checkpoint_id"])
     return Answer({"checkpoint": _view(service, row)})
 
 
@@ -120,11 +125,12 @@ def reset(service: Service, caller: Caller, request: falcon.Request, provider_id
     state = RESET.read(request)["state"]
     row = _find(service, request, "provider:checkpoint_update", provider_id, id)
     table = schema.checkpoints
-    with service.database.begin() as connection:
+    told = events.told(service, request, "checkpoint_update", checkpoint_id=row["id"], state=state)
+    with told, service.database.begin() as connection:
         allowed = (table.c.id == row["id"]) & table.c.status.in_(RESETTABLE)
         changed = connection.execute(sa.update(table).where(allowed).values(status=state))
-    if not changed.rowcount:
-        raise Invalid(f"os-resetState: checkpoint {id} is {row['status']}; its state cannot be reset now")
+        if not changed.rowcount:
+            raise Invalid(f"os-resetState: checkpoint {id} is {row['status']}; its state cannot be reset now")
     return Answer({})
 
 
@@ -132,12 +138,24 @@ def delete(service: Service, caller: Caller, request: falcon.Request, provider_i
     """Delete a checkpoint with all that it saved; it is `deleted` when that has gone."""
     policy.authorize(request, "provider:checkpoint_delete")
     row = _find(service, request, "provider:checkpoint_delete", provider_id, id)
-    with service.delegated(caller) as credential:
+    told = events.told(service, request, "checkpoint_delete", checkpoint_id=row["id"])
+    with told, service.delegated(caller) as credential:
         service.intake.delete(
             project_id=caller.project_id, user_id=caller.user_id, checkpoint_id=row["id"], credential=credential
         )
     service.wake()
     return Answer({})
+
+
+def _properties(plan: Row, extra_info: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of a checkpoint that is asked for."""
+    return {
+        "project_id": plan["project_id"],
+        "provider_id": plan["provider_id"],
+        "status": operations.STARTED["protect"],
+        "protection_plan": {name: plan[name] for name in ("id", "name", "resources")},
+        "extra_info": dict(extra_info),
+    }
 
 
 def views(service: Service, rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -214,11 +232,11 @@ def _find(service: Service, request: falcon.Request, rule: str, provider_id: str
 
 
 def _days(query: Mapping[str, str]) -> list[Condition]:
-    """The days, both inclusive, on which a checkpoint was made. Raises Invalid."""
+    """The days, both inclusive, on which a checkpoint was made; each may be left out. Raises Invalid."""
     created_at = schema.checkpoints.c.created_at
-    if "start_date" not in query:
-        return []
-    days = [created_at >= _day("start_date", query["start_date"]).isoformat()]
+    days = []
+    if "start_date" in query:
+        days.append(created_at >= _day("start_date", query["start_date"]).isoformat())
     if "end_date" in query:
         last = _day("end_date", query["end_date"])
         if last < datetime.date.max:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from karbor.api import bodies, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.service import Answer, Service
-from karbor.api.v1 import runs
+from karbor.api.v1 import elsewhere, runs
 from karbor.model.caller import Caller
 from karbor.model.errors import Invalid
 from karbor.store import operations, schema
@@ -20,8 +20,14 @@ from karbor.store.listing import Condition
 Row = Mapping[str, Any]
 
 _NOTHING: bodies.Schema = {"type": ["object", "null"], "maxProperties": 0, "description": "null or an empty object"}
-ACTIONS = ("cancel", "resume", "rollback")
-ACTION = Body("", bodies.fields({name: _NOTHING for name in ACTIONS}, minProperties=1, maxProperties=1))
+_GOING_ON: bodies.Schema = {
+    **bodies.fields({"restore_auth": bodies.METADATA}), "type": ["object", "null"],
+    "description": "null or an object; where a restore goes into another cloud, with the login there as `restore_auth`",
+}  # fmt: skip
+ACTION = Body(
+    "",
+    bodies.fields({"cancel": _NOTHING, "resume": _GOING_ON, "rollback": _GOING_ON}, minProperties=1, maxProperties=1),
+)
 
 
 def _of_restores(_: str, values: list[str]) -> Condition:
@@ -67,9 +73,12 @@ def show(service: Service, caller: Caller, request: falcon.Request, id: str) -> 
 
 
 def action(service: Service, caller: Caller, request: falcon.Request, id: str) -> Answer:
-    """Cancel an operation, let it go on with the caller's rights, or take back what it did with them."""
+    """Cancel an operation, let it go on with the caller's rights, or take back what it did with them.
+
+    What goes on in another cloud needs a login there again: the service has forgotten it.
+    """
     policy.authorize(request, "operation_log:action")
-    (name,) = ACTION.read(request)
+    ((name, arguments),) = ACTION.read(request).items()
     row = runs.find(service, request, "operation_log:action", None, id)
     if row["project_id"] != caller.project_id and name != "cancel":
         raise Invalid(f"{name}: operation {id} is another project's, and would go on with the rights in this one")
@@ -77,7 +86,11 @@ def action(service: Service, caller: Caller, request: falcon.Request, id: str) -
         service.intake.cancel(row["id"])
     else:
         act = service.intake.resume if name == "resume" else service.intake.roll_back
-        with service.delegated(caller) as credential:
+        target, auth = row["request"].get("restore_target"), (arguments or {}).get("restore_auth")
+        if auth and not target:
+            raise Invalid(f"{name}.restore_auth: operation {id} is in this cloud, where it has the caller's own rights")
+        login = elsewhere.login(service, name, target, auth)
+        with elsewhere.credential(service, caller, login) as credential:
             act(row["id"], credential)
     service.wake()
     return Answer({"operation_log": view(operations.get(service.database, row["id"]))})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from karbor.api import shapes
-from karbor.model.resource import ResourceGraph
+from karbor.model.resource import children_first
 
 NO_GRAPH = "[{}, []]"
 SHAPES = {"progress": shapes.PERCENT, "resources_status": shapes.TEXTS, "resources_reason": shapes.TEXTS}
@@ -47,12 +47,12 @@ def graph_text(data: Mapping[str, Any] | None) -> str:
     """
     if data is None:
         return NO_GRAPH
-    graph = ResourceGraph.from_json(data)
-    order = graph.children_first()
-    number = {ref: hex(index) for index, ref in enumerate(order)}
+    resources, children = data["resources"], data["children"]  # by position, as the graph writes itself
+    order = children_first(dict(enumerate(children)))
+    number = {node: hex(index) for index, node in enumerate(order)}
     nodes = {}
-    for ref in order:
-        resource = graph.resources[ref]
-        nodes[number[ref]] = [ref.type, ref.id, resource.name, dict(resource.extra_info) or None]
-    lines = [[number[ref], [number[child] for child in graph.children[ref]]] for ref in order if graph.children[ref]]
+    for node in order:
+        resource = resources[node]
+        nodes[number[node]] = [resource["type"], resource["id"], resource["name"], resource["extra_info"] or None]
+    lines = [[number[node], [number[child] for child in children[node]]] for node in order if children[node]]
     return json.dumps([nodes, lines])

@@ -7,7 +7,7 @@ from typing import Any
 
 import falcon
 
-from karbor.api import bodies, paging, policy, shapes
+from karbor.api import bodies, events, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.faults import Fault
 from karbor.api.service import Answer, Service
@@ -105,7 +105,8 @@ def create(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     plan = CREATE.read(request)
     provider = service.provider(plan["provider_id"])
     check_parameters(service, provider, "protect", "plan.parameters", plan["parameters"])
-    with service.database.begin() as connection:
+    traits = {"name": plan["name"], "parameters": plan["parameters"]}
+    with events.told(service, request, "plan_create", **traits) as event, service.database.begin() as connection:
         quotas.check(connection, caller.project_id, ["plans"], service.limits.quotas)
         row = plans.add(
             connection,
@@ -117,6 +118,7 @@ def create(service: Service, caller: Caller, request: falcon.Request) -> Answer:
             resources=_resources(service, plan["resources"]),
             parameters=plan["parameters"],
         )
+        event["id"] = row["id"]
     return Answer({"plan": view(row)})
 
 
@@ -132,11 +134,12 @@ def update(service: Service, caller: Caller, request: falcon.Request, id: str) -
     changes = UPDATE.read(request)
     row = _find(service, request, "plan:update", id)
     status = changes.pop("status", row["status"])
-    if row["status"] != "suspended" and status != "suspended":
-        raise Invalid(f"plan: plan {id} is {row['status']}; set its status to suspended to change it")
-    if "resources" in changes:
-        changes["resources"] = _resources(service, changes["resources"])
-    changed = plans.update(service.database, row["id"], was=row["status"], status=status, **changes)
+    with events.told(service, request, "plan_update", id=row["id"]):
+        if row["status"] != "suspended" and status != "suspended":
+            raise Invalid(f"plan: plan {id} is {row['status']}; set its status to suspended to change it")
+        if "resources" in changes:
+            changes["resources"] = _resources(service, changes["resources"])
+        changed = plans.update(service.database, row["id"], was=row["status"], status=status, **changes)
     return Answer({"plan": view(changed)})
 
 
@@ -144,7 +147,7 @@ def delete(service: Service, caller: Caller, request: falcon.Request, id: str) -
     """Remove a plan; its checkpoints stay."""
     policy.authorize(request, "plan:delete")
     row = _find(service, request, "plan:delete", id)
-    with service.database.begin() as connection:
+    with events.told(service, request, "plan_delete", id=row["id"]), service.database.begin() as connection:
         schedules = plans.schedules_of(connection, row)
         if schedules:
             raise Fault(

@@ -105,12 +105,12 @@ def _sorted(found: list[Resource], page: Page) -> list[Resource]:
 def _inventory(service: Service, caller: Caller, parameters: str | None) -> Inventory:
     """The project's cloud, seen with the caller's own token. Raises Invalid for parameters that do not fit."""
     given = _parameters(parameters) if parameters else {}
-    region = given.get("region_name")
+    region = given.get("region_name") or ""
+    if not isinstance(region, str):
+        raise Invalid("parameters: region_name has to be a text")
     cloud = service.delegation.by_token(caller.token, caller.project_id)
-    if region not in (None, "", cloud.region):
-        raise Invalid(
-            f"parameters: region {str(region)[:60]!r} is not the one that is protected here: {cloud.region!r}"
-        )
+    if region not in ("", cloud.region):
+        raise Invalid(f"parameters: region {region[:60]!r} is not the one that is protected here: {cloud.region!r}")
     return Inventory(cloud)
 
 

@@ -38,7 +38,7 @@ def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     policy.authorize(request, "provider:get_all")
     query = paging.query_of(request)
     page = paging.page(query, service.limits, paging.SORT_KEYS)
-    wanted = {name: paging.values_of(query[name]) for name in ("name", "description") if name in query}
+    wanted = {name: paging.values_of(name, query[name]) for name in ("name", "description") if name in query}
     found = [view(provider) for _, provider in sorted(service.providers.items())]
     found = [item for item in found if all(item[name] in values for name, values in wanted.items())]
     items = paging.cut(found, page, lambda item: str(item["id"]), "provider")

@@ -14,6 +14,7 @@ from karbor.api.service import Answer, Service
 from karbor.model.caller import Caller
 from karbor.model.errors import Invalid
 from karbor.store import quotas
+from karbor.store.database import reading
 
 _LIMITS = {"type": "object"}
 UPDATE = Body("quota", _LIMITS)
@@ -36,7 +37,7 @@ _MAX_NAME = 255
 def show(service: Service, caller: Caller, request: falcon.Request, id: str) -> Answer:
     """A project's limits."""
     policy.authorize(request, "quota:get", project_id=bodies.check_uuid("id", id))
-    with service.database.connect() as connection:
+    with reading(service.database) as connection:
         limits = quotas.limits(connection, id, service.limits.quotas)
     return Answer({"quota": {**limits, "id": id}})
 
@@ -44,7 +45,7 @@ def show(service: Service, caller: Caller, request: falcon.Request, id: str) -> 
 def detail(service: Service, caller: Caller, request: falcon.Request, id: str) -> Answer:
     """A project's limits with what is used of them."""
     policy.authorize(request, "quota:get", project_id=bodies.check_uuid("id", id))
-    with service.database.connect() as connection:
+    with reading(service.database) as connection:
         limits = quotas.limits(connection, id, service.limits.quotas)
         used = quotas.usage(connection, id)
     values = {name: {"limit": limit, "in_use": used[name], "reserved": 0} for name, limit in limits.items()}
@@ -55,7 +56,7 @@ def defaults(service: Service, caller: Caller, request: falcon.Request, id: str)
     """The limits of a project that has none of its own."""
     policy.authorize(request, "quota:get_default")
     bodies.check_uuid("id", id)
-    with service.database.connect() as connection:
+    with reading(service.database) as connection:
         limits = quotas.default_limits(connection, service.limits.quotas)
     return Answer({"quota": {**limits, "id": id}})
 
@@ -82,7 +83,7 @@ def show_class(service: Service, caller: Caller, request: falcon.Request, name: 
     """The limits of a class; those of `default` are every project's that has none of its own."""
     policy.authorize(request, "quota_class:get")
     _check_name(name)
-    with service.database.connect() as connection:
+    with reading(service.database) as connection:
         limits = quotas.class_limits(connection, name, service.limits.quotas)
     return Answer({"quota_class": {**limits, "id": name}})
 
@@ -101,6 +102,7 @@ def update_class(service: Service, caller: Caller, request: falcon.Request, name
 def _check_name(name: str) -> None:
     if not name.strip() or len(name) > _MAX_NAME:
         raise Invalid(f"name: a quota class has a name of 1 to {_MAX_NAME} characters")
+    bodies.check_text("name", name)
 
 
 def _changes(wrapper: str, given: Mapping[str, Any]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -49,11 +50,11 @@ def listed(service: Service, request: falcon.Request, verb: str) -> tuple[list[R
 def find(service: Service, request: falcon.Request, rule: str, verb: str | None, id: str) -> Row:
     """The row of a run, where the caller may see it; another project's does not exist for him. Raises NotFound."""
     bodies.check_uuid("id", id)
-    row = operations.get(service.database, id)
-    hidden = not policy.allows(request, rule, project_id=row["project_id"])
-    if hidden or verb not in (None, row["operation_type"]):
-        raise NotFound(f"there is no {rule.partition(':')[0].replace('_', ' ')} {id}")
-    return row
+    with suppress(NotFound):
+        row = operations.get(service.database, id)
+        if verb in (None, row["operation_type"]) and policy.allows(request, rule, project_id=row["project_id"]):
+            return row
+    raise NotFound(f"there is no {rule.partition(':')[0].replace('_', ' ')} {id}")
 
 
 def provider(service: Service, id: str) -> Provider:

@@ -9,7 +9,7 @@ from typing import Any
 import falcon
 import sqlalchemy as sa
 
-from karbor.api import bodies, paging, policy, shapes
+from karbor.api import bodies, events, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.service import Answer, Service
 from karbor.model.caller import Caller
@@ -113,19 +113,21 @@ def create(service: Service, caller: Caller, request: falcon.Request) -> Answer:
             f"plan {plan['id']} is of provider {plan['provider_id']}, not of {definition['provider_id']}"
         )
     service.provider(plan["provider_id"])
-    with _credential(service, caller, given.get("credential")) as credential, service.database.begin() as connection:
-        row = schedules.add(
-            connection,
-            project_id=caller.project_id,
-            user_id=caller.user_id,
-            name=given["name"],
-            description=given.get("description"),
-            operation_type=given["operation_type"],
-            trigger_id=trigger["id"],
-            operation_definition=definition,
-            enabled=given.get("enabled", True),
-            credential=credential,
-        )
+    wanted = {
+        "project_id": caller.project_id,
+        "user_id": caller.user_id,
+        "name": given["name"],
+        "description": given.get("description"),
+        "operation_type": given["operation_type"],
+        "trigger_id": trigger["id"],
+        "operation_definition": definition,
+        "enabled": given.get("enabled", True),
+    }
+    told = events.told(service, request, "scheduled_operation_create", operation_obj=wanted)
+    with told as event, _credential(service, caller, given.get("credential")) as credential:
+        with service.database.begin() as connection:
+            row = schedules.add(connection, **wanted, credential=credential)
+        event["id"] = row["id"]
     return Answer({"scheduled_operation": view(row)})
 
 
@@ -150,13 +152,14 @@ def delete(service: Service, caller: Caller, request: falcon.Request, id: str) -
     A run that is under way keeps them until it has ended; then whoever ran it takes them back.
     """
     row = _find(service, request, "scheduled_operation:delete", id)
-    with service.database.begin() as connection:
-        schedules.switch_off(connection, row["id"])
-        running = schedules.is_running(connection, row["credential"])
-    if not running:
-        service.delegation.revoke(service.seal.open(row["credential"]))
-    with service.database.begin() as connection:
-        schedules.delete(connection, row["id"])
+    with events.told(service, request, "scheduled_operation_delete", id=row["id"]):
+        with service.database.begin() as connection:
+            schedules.switch_off(connection, row["id"])
+            running = schedules.is_running(connection, row["credential"])
+        if not running:
+            service.delegation.revoke(service.seal.open(row["credential"]))
+        with service.database.begin() as connection:
+            schedules.delete(connection, row["id"])
     return Answer()
 
 
@@ -217,7 +220,7 @@ def _credential(service: Service, caller: Caller, given: Mapping[str, str] | Non
                 "later runs need one; ask with a token of your password, or give an application credential (a "
                 "restricted one is enough) as scheduled_operation.credential: {id, secret}"
             )
-        with service.delegated(caller) as sealed:
+        with service.delegated(caller, days=None) as sealed:  # it goes with the schedule, whenever that is
             yield sealed
         return
     credential = {"kind": "application_credential", "id": given["id"], "secret": given["secret"]}

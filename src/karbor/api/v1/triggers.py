@@ -9,7 +9,7 @@ import falcon
 import sqlalchemy as sa
 
 from karbor import clock
-from karbor.api import bodies, paging, policy, shapes
+from karbor.api import bodies, events, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.faults import Fault
 from karbor.api.service import Answer, Service
@@ -84,7 +84,8 @@ def create(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     trigger = CREATE.read(request)
     now = clock.now()
     properties = _checked(service, trigger["properties"], now)
-    with service.database.begin() as connection:
+    traits = {"name": trigger["name"], "parameters": properties}
+    with events.told(service, request, "trigger_create", **traits) as event, service.database.begin() as connection:
         row = schedules.add_trigger(
             connection,
             project_id=caller.project_id,
@@ -93,6 +94,7 @@ def create(service: Service, caller: Caller, request: falcon.Request) -> Answer:
             properties=properties,
             next_at=Timetable(properties).next_after(now),
         )
+        event["id"] = row["id"]
     return Answer({"trigger_info": view(row)})
 
 
@@ -115,17 +117,18 @@ def update(service: Service, caller: Caller, request: falcon.Request, id: str) -
         changes["properties"] = _checked(service, properties, now)
         changes["next_at"] = Timetable(changes["properties"]).next_after(now)
     if changes:
-        schedules.update_trigger(service.database, row["id"], **changes)
+        with events.told(service, request, "trigger_update", id=row["id"]):
+            schedules.update_trigger(service.database, row["id"], **changes)
     return Answer({"trigger_info": view({**row, **changes})})
 
 
 def delete(service: Service, caller: Caller, request: falcon.Request, id: str) -> Answer:
     """Remove a trigger that nothing uses."""
     row = _find(service, request, "trigger:delete", id)
-    with service.database.begin() as connection:
+    with events.told(service, request, "trigger_delete", id=row["id"]), service.database.begin() as connection:
         users = schedules.delete_trigger(connection, row["id"])
-    if users:
-        raise Fault(424, f"trigger {id} is used by the scheduled operations {', '.join(users)}; delete these first")
+        if users:
+            raise Fault(424, f"trigger {id} is used by the scheduled operations {', '.join(users)}; delete these first")
     return Answer()
 
 

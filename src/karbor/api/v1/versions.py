@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from karbor.api.faults import Fault
 from karbor.api.paging import base_url
 from karbor.api.service import Answer, Service
+from karbor.store.database import reading
 
 
 def index(service: Service, request: falcon.Request) -> Answer:
@@ -19,7 +20,7 @@ def index(service: Service, request: falcon.Request) -> Answer:
 def health(service: Service, request: falcon.Request) -> Answer:
     """Whether the API can answer, for whoever spreads the load; 503 where it has no database."""
     try:
-        with service.database.connect() as connection:
+        with reading(service.database) as connection:
             connection.execute(sa.select(1))
     except sa.exc.SQLAlchemyError as error:
         raise Fault(503, f"the database does not answer: {type(error).__name__}") from error

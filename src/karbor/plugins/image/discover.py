@@ -35,7 +35,7 @@ class Images:
         if parent.type == PROJECT:
             yield from self.all(inventory)
             return
-        booted_from = inventory.one(SERVER, parent.id)["image"]  # "" where it boots from a volume
+        booted_from = inventory.one(SERVER, parent.id).get("image")  # "" where it boots from a volume
         image = inventory.any(IMAGE, booted_from["id"]) if booted_from else None
         if image and IMAGE.owned(inventory.cloud, image) and has_data(image):
             yield _resource(image, server_id=parent.id)

@@ -10,7 +10,7 @@ from karbor.model.errors import CloudError, Gone, OverQuota, Refused
 from karbor.model.resource import Ref
 from karbor.plugins.base import Context
 
-PLAIN = frozenset({"name", "external_gateway_info"})
+PLAIN = frozenset({"name"})
 """Attributes of which others say what became of them."""
 
 

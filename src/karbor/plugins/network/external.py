@@ -7,6 +7,9 @@ from karbor.cloud.networks import NETWORK, ROUTER
 from karbor.model.errors import Blocked
 
 EXTERNAL = "router:external"
+WAY_OUT = "way out"
+"""What a router chooses under this key says where it leads when it is complete: from which saved `subnets` to which
+external `network`, if any. The floating IPs of servers ask for it."""
 ELSEWHERE = "restore into a cloud that has, or only the parts that do without, with --resource"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 from karbor.cloud.kind import Object
@@ -31,6 +32,8 @@ class NetworkFacts:
     """`id` and `name`."""
     subnets: list[Facts] = field(default_factory=list)
     """In the order of their creation: SUBNET_KEYS of each."""
+    dhcp_ports: list[Facts] = field(default_factory=list)
+    """From which Neutron serves addresses: DHCP_PORT_KEYS of each."""
 
 
 SUBNET_ALWAYS = (
@@ -43,6 +46,8 @@ SUBNET_IF_ANY = ("ipv6_ra_mode", "ipv6_address_mode", "service_types", "dns_publ
 """Left out where they are null, empty or false, which Neutron refuses or does not know everywhere."""
 
 SUBNET_KEYS = ("id", *SUBNET_ALWAYS, *SUBNET_IF_ANY, "subnetpool_id", "segment_id", "tags")
+
+DHCP_PORT_KEYS = ("id", "mac_address", "fixed_ips")
 
 OPTIONAL_OF_NETWORK = {
     "mtu": "mtu", "availability_zone_hints": "AvailabilityZone", "port_security_enabled": "port_security",
@@ -73,3 +78,25 @@ def subnet_body(subnet: Mapping[str, Any], network_id: str) -> Body:
     body: Body = {"network_id": network_id}
     body |= {key: subnet[key] for key in SUBNET_ALWAYS if key in subnet}
     return body | {key: subnet[key] for key in SUBNET_IF_ANY if subnet.get(key)}
+
+
+def dhcp_can_wait(subnet: Facts) -> bool:
+    """Whether it has DHCP that can be turned on later: IPv6 modes are taken at first only, and with DHCP only."""
+    return bool(subnet.get("enable_dhcp") and not subnet.get("ipv6_ra_mode") and not subnet.get("ipv6_address_mode"))
+
+
+def dhcp_takes_them_anyway(subnet: Facts, ports: Sequence[Facts]) -> bool:
+    """Whether DHCP had the first addresses of the subnet: those it takes by itself, so that they need not be kept."""
+    held = [each for port in ports for each in port["fixed_ips"] if each["subnet_id"] == subnet["id"]]
+    pools = subnet.get("allocation_pools") or []
+    if len(pools) != 1:
+        return False
+    first = int(ip_address(pools[0]["start"]))
+    return {int(ip_address(each["ip_address"])) for each in held} == set(range(first, first + len(held)))
+
+
+def dhcp_port_body(port: Facts, network_id: str, subnets: Mapping[str, str]) -> Body:
+    """The create body of a port that DHCP is to take. `subnets` has the new subnet's id for the saved one's."""
+    held = [each for each in port["fixed_ips"] if each["subnet_id"] in subnets]
+    fixed_ips = [{**each, "subnet_id": subnets[each["subnet_id"]]} for each in held]
+    return {"network_id": network_id, "mac_address": port["mac_address"], "fixed_ips": fixed_ips}

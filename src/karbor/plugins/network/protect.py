@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from karbor.cloud.networks import NETWORK, SUBNET
+from karbor.cloud.networks import NETWORK, PORT, SUBNET
 from karbor.plugins.base import Context, Operation
-from karbor.plugins.network.facts import NetworkFacts, subnet_facts
+from karbor.plugins.network.facts import DHCP_PORT_KEYS, NetworkFacts, subnet_facts
 from karbor.plugins.network.qos import saved_policy
 from karbor.plugins.surroundings import facts_in, read
 
@@ -18,7 +18,9 @@ class ProtectNetwork(Operation):
         network = read(ctx, NETWORK)
         found = [read(ctx, SUBNET, id) for id in network["subnets"]]
         subnets = [subnet_facts(subnet) for subnet in sorted(found, key=lambda each: str(each.get("created_at")))]
+        dhcp_ports = [{key: port[key] for key in DHCP_PORT_KEYS} for port in PORT.of_dhcp(ctx.cloud, network["id"])]
         policy = saved_policy(ctx.cloud, network.get("qos_policy_id"))
-        ctx.keep(**{**facts_in(NetworkFacts, network), "subnets": subnets, "qos_policy": policy})
+        parts = {"subnets": subnets, "dhcp_ports": dhcp_ports, "qos_policy": policy}
+        ctx.keep(**{**facts_in(NetworkFacts, network), **parts})
         if "provider:network_type" not in network:
             ctx.not_kept("provider network", "its type, physical network and segment are shown to administrators only")

@@ -62,11 +62,9 @@ def addresses(interface: Facts) -> list[str]:
     return [fixed["ip_address"] for fixed in interface["fixed_ips"]]
 
 
-def router_body(facts: RouterFacts, name: str, external_network: str | None) -> Body:
-    """The create body of the router; its address on the external network is not a member's to choose."""
+def router_body(facts: RouterFacts, name: str) -> Body:
+    """The create body of the router; it gets its gateway later."""
     body: Body = {"name": name, "description": facts.description, "admin_state_up": facts.admin_state_up}
-    if external_network:
-        body["external_gateway_info"] = {"network_id": external_network}
     if facts.availability_zone_hints:
         body["availability_zone_hints"] = facts.availability_zone_hints
     if facts.flavor_id:

@@ -25,6 +25,8 @@ class ProtectRouter(Operation):
             if interface["network_id"] not in saved:
                 where = ", ".join(addresses(interface))
                 ctx.not_kept(f"interface {where}", f"network {interface['network_id']} is no part of this checkpoint")
+        if (router.get("external_gateway_info") or {}).get("qos_policy_id"):
+            ctx.not_kept("qos_policy_id of the gateway", "a restored gateway has no QoS policy")
         if "ha" not in router:
             ctx.not_kept("ha, distributed", "whether it is so is shown to administrators only")
 

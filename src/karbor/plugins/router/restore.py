@@ -1,4 +1,4 @@
-"""Makes a router again, or uses the living one and only plugs it into what else this restore makes."""
+"""Makes a router again, or uses the living one, which gets what it lacks of its gateway and interfaces."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from functools import partial
 
 from karbor.cloud.connection import Cloud
 from karbor.cloud.kind import Object
-from karbor.cloud.networks import NETWORK, ROUTER, ROUTER_INTERFACE, SUBNET
-from karbor.model.errors import Refused
+from karbor.cloud.networks import INTERFACE_OWNERS, NETWORK, ROUTER, ROUTER_INTERFACE, SUBNET
+from karbor.model.errors import Blocked, Refused
 from karbor.model.resource import Ref
 from karbor.plugins.base import Context, Operation
 from karbor.plugins.network.allowed import make_as_allowed
-from karbor.plugins.network.external import check_routers, external_network
+from karbor.plugins.network.external import WAY_OUT, check_routers, external_network
 from karbor.plugins.network.tags import restore_tags
 from karbor.plugins.options import option
 from karbor.plugins.router.facts import (
@@ -63,6 +63,10 @@ class Link:
         return cidrs.values()
 
 
+LACKS, HAS = "lacks", "has"
+"""How a living router stands to an interface that was saved of it; any other word is why it is to stay without."""
+
+
 class RestoreRouter(Operation):
     """Restore of a router, all in `on_complete`: which networks are made decides whether the living one will do."""
 
@@ -76,13 +80,19 @@ class RestoreRouter(Operation):
         if stands(ctx, ROUTER, partial(overlap, new_cidrs)):
             router = ctx.resource.id
             ctx.use(ROUTER, ctx.resource.ref, router)
-            links = [link for link in links if link.is_new]
-            routes = routes_through(facts.routes, new_cidrs)
+            external = _living_gateway(ctx, facts.gateway)
+            states = [_state(ctx, link) for link in links]
+            led = [link for link, state in zip(links, states, strict=True) if state in (LACKS, HAS)]
+            links = [link for link, state in zip(links, states, strict=True) if state == LACKS]
+            routes = routes_through(facts.routes, [cidr for link in links for cidr in link.cidrs])
         else:
             check_routers(ctx.cloud)
-            router = _make_router(ctx, facts)
+            external = _external_network(ctx, facts.gateway) if facts.gateway else None
+            router = _make_router(ctx, facts, external)
             _note_left_out(ctx, facts, links)
-            routes = facts.routes
+            led, routes = links, facts.routes
+        subnets = [id for link in led for id in link.subnets]
+        ctx.choose(WAY_OUT, lambda _cloud: {"network": external, "subnets": subnets})
         for link in links:
             _plug_in(ctx, router, link)
         for route in routes:
@@ -119,17 +129,82 @@ def _ports(cloud: Cloud, **attributes: str) -> list[Object]:
     return [port for port in ports if all(port[name] == value for name, value in attributes.items())]
 
 
-def _make_router(ctx: Context, facts: RouterFacts) -> str:
-    body = router_body(facts, ctx.options.restore_name or facts.name, _external_network(ctx, facts.gateway))
+def _living_gateway(ctx: Context, saved: Facts | None) -> str | None:
+    """The external network of a living router; a gateway that was cleared is set again, where it can be."""
+    living: str | None = ctx.choose("gateway", partial(gateway_network, ctx.resource.id))
+    if living or saved is None:
+        return living
+    try:
+        external = _external_network(ctx, saved)
+    except Blocked as error:
+        ctx.note("gateway", "cannot", f"it had been cleared, and cannot be set again: {error}")
+        return None
+    ctx.act(
+        "set gateway",
+        partial(ROUTER.set_gateway, id=ctx.resource.id, network_id=external),
+        partial(ROUTER.has_gateway, id=ctx.resource.id, network_id=external),
+        undo=partial(ROUTER.clear_gateway, id=ctx.resource.id),
+    )
+    ctx.note("gateway", "same", "it had been cleared, and is set again")
+    return external
+
+
+def gateway_network(router: str, cloud: Cloud) -> str | None:
+    """The external network that the router's gateway is on."""
+    id: str | None = (ROUTER.seen(cloud, router).get("external_gateway_info") or {}).get("network_id")
+    return id
+
+
+def _state(ctx: Context, link: Link) -> str:
+    """What there is of a link of a living router: LACKS, HAS, or why it cannot be plugged in."""
+    if link.is_new:
+        return LACKS
+    label = _label(link.interface)
+    state: str = ctx.choose(f"state of {label}", partial(look_at_interface, link.interface, ctx.resource.id))
+    if state == LACKS:
+        ctx.note(f"connection of {label}", "same", "it had been unplugged, and is plugged in again")
+    elif state != HAS:
+        ctx.note(label, "cannot", state)
+    return state
+
+
+def look_at_interface(interface: Facts, router: str, cloud: Cloud) -> str:
+    """LACKS or HAS, whichever is true of the living router; else why the interface is not plugged in again."""
+    subnets = set(interface["cidrs"])
+    own = subnets & _reached(_ports(cloud, device_id=router))
+    if own == subnets:
+        return HAS
+    if own:
+        return "the router has an interface in a part of its subnets by now, and is left as it is"
+    ports = _ports(cloud, network_id=interface["network_id"])
+    others = sorted({port["device_id"] for port in ports if subnets & _reached([port])})
+    if others:
+        return f"another router ({', '.join(others)}) is plugged into its subnet by now, and both are left as they are"
+    why_not = overlap(list(interface["cidrs"].values()), cloud, {"id": router})
+    return f"it is not plugged in again, because the router {why_not}" if why_not else LACKS
+
+
+def _reached(ports: Iterable[Object]) -> set[str]:
+    """The subnets that routers reach by those of the ports that are interfaces."""
+    interfaces = (port for port in ports if port["device_owner"].startswith(INTERFACE_OWNERS))
+    return {fixed["subnet_id"] for port in interfaces for fixed in port["fixed_ips"]}
+
+
+def _make_router(ctx: Context, facts: RouterFacts, external: str | None) -> str:
+    body = router_body(facts, ctx.options.restore_name or facts.name)
     router = make_as_allowed(ctx, ROUTER, ctx.resource.ref, body, OPTIONAL_OF_ROUTER)
+    if external:
+        ctx.act(
+            "set gateway",
+            partial(ROUTER.set_gateway, id=router, network_id=external, description=facts.description),
+            partial(ROUTER.has_gateway, id=router, network_id=external),
+        )
     restore_tags(ctx, ROUTER, ctx.resource.id, router, facts.tags)
     return router
 
 
-def _external_network(ctx: Context, gateway: Facts | None) -> str | None:
+def _external_network(ctx: Context, gateway: Facts) -> str:
     """The network that the gateway goes to; with notes on what an administrator alone could set."""
-    if gateway is None:
-        return None
     wanted = ctx.options.public_network_id
     id, name = (wanted, "") if wanted else (gateway["network_id"], gateway["network_name"])
     found: str = ctx.choose("external network", partial(external_network, id, name))

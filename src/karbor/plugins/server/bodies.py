@@ -5,7 +5,8 @@ Ids of new things may be placeholders of a plan, so they are put into the bodies
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from karbor.plugins.image.facts import ImageFacts, image_body
@@ -36,25 +37,33 @@ class Place(NamedTuple):
 AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})
 """IPv6 address modes in which the address follows from the MAC and cannot be asked for."""
 ALWAYS = ("name", "description", "admin_state_up")
+HOSTNAME = re.compile("[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9]")
+"""The host names that Nova takes; of a server's name it makes others too."""
 
 
 def port_body(
-    port: Facts, place: Place, groups: Sequence[str], modes: Modes, qos_policy: str | None = None, *, keep: bool
+    port: Facts,
+    place: Place,
+    groups: Sequence[str],
+    modes: Modes,
+    qos_policy: str | None = None,
+    *,
+    taken: Collection[str] = (),
 ) -> Body:
-    """A port like the saved one. `keep`: with its MAC and addresses, where the place allows to choose them.
+    """A port like the saved one, with its MAC and addresses where the place allows to choose them.
 
-    `groups` are the ids of its security groups here, `qos_policy` that of its policy.
+    `groups` are the ids of its security groups here, `qos_policy` that of its policy; `taken` are the addresses and
+    the MAC that it cannot have.
     """
     body: Body = {"network_id": place.network, **picked(port, ALWAYS), "security_groups": list(groups)}
-    keep = keep and place.own
-    if keep:
+    if place.own and not place.other and port["mac_address"] not in taken:
         body["mac_address"] = port["mac_address"]
-    addresses = fixed_ips(port, place, modes, keep=keep)
+    addresses = fixed_ips(port, place, modes, taken)
     if addresses is not None:
         body["fixed_ips"] = addresses
     if place.own:
         body |= picked(port, ("port_security_enabled",))
-        if pairs := address_pairs(port, keep=keep):
+        if pairs := address_pairs(port, same_mac="mac_address" in body):
             body["allowed_address_pairs"] = pairs
     if options := port.get("extra_dhcp_opts"):
         body["extra_dhcp_opts"] = [picked(option, ("opt_name", "opt_value", "ip_version")) for option in options]
@@ -63,8 +72,11 @@ def port_body(
     return body | _given(qos_policy_id=qos_policy)
 
 
-def fixed_ips(port: Facts, place: Place, modes: Modes, *, keep: bool) -> list[Body] | None:
-    """The addresses to ask for; None: whatever the network gives, which is not the same as none at all."""
+def fixed_ips(port: Facts, place: Place, modes: Modes, taken: Collection[str]) -> list[Body] | None:
+    """The addresses to ask for; None: whatever the network gives, which is not the same as none at all.
+
+    For one that is `taken` it asks for any other of the same subnet.
+    """
     if not port["fixed_ips"]:
         return []
     if place.other:
@@ -74,17 +86,17 @@ def fixed_ips(port: Facts, place: Place, modes: Modes, *, keep: bool) -> list[Bo
         if address["subnet_id"] not in place.subnets:
             continue
         entry = {"subnet_id": place.subnets[address["subnet_id"]]}
-        if keep and modes.get(address["subnet_id"]) not in AUTOMATIC:
+        if place.own and modes.get(address["subnet_id"]) not in AUTOMATIC and address["ip_address"] not in taken:
             entry["ip_address"] = address["ip_address"]
         asked.append(entry)
     return asked or None
 
 
-def address_pairs(port: Facts, *, keep: bool) -> list[Body]:
+def address_pairs(port: Facts, *, same_mac: bool) -> list[Body]:
     """The allowed address pairs; the port's own MAC, which Neutron puts in by itself, is left out where it changes."""
     return [
         {"ip_address": pair["ip_address"]}
-        if not pair.get("mac_address") or (pair["mac_address"] == port["mac_address"] and not keep)
+        if not pair.get("mac_address") or (pair["mac_address"] == port["mac_address"] and not same_mac)
         else picked(pair, ("ip_address", "mac_address"))
         for pair in port.get("allowed_address_pairs") or ()
     ]
@@ -94,6 +106,7 @@ def server_body(
     saved: ServerFacts,
     *,
     name: str,
+    hostname: str | None,
     flavor: str,
     image: str | None,
     volumes: Sequence[str],
@@ -109,7 +122,7 @@ def server_body(
         "networks": networks(saved.ports, ports),
         **_given(
             description=saved.description,
-            hostname=saved.hostname,
+            hostname=hostname,
             availability_zone=zone,
             key_name=key_name,
             metadata=saved.metadata,
@@ -128,6 +141,12 @@ def server_body(
         body["block_device_mapping_v2"] = block_devices(saved.volumes, volumes, image)
     hints = {**saved.scheduler_hints, **_given(group=group)}
     return {**body, **_given(**{"os:scheduler_hints": hints})}
+
+
+def hostname_of(name: str) -> str:
+    """The host name that Nova makes of a server's name; empty where it makes one of the server's id."""
+    latin = name.encode("latin-1", "ignore").decode("latin-1")[:63]
+    return re.sub(r"[^\w-]", "", re.sub("[ _.]", "-", latin)).lower().strip("-")
 
 
 def networks(saved: Sequence[Facts], ports: Sequence[str]) -> list[Body] | str:
@@ -172,10 +191,9 @@ def disk_body(saved: ServerFacts, name: str) -> Body:
     return image_body(ImageFacts(**saved.disk["image"]), f"{name}-disk"[:MAX_LENGTH])
 
 
-def floating_ip_body(floating_ip: Facts, network: str, port: str | None) -> Body:
-    """A floating IP in this network, its address the service's to choose; it leads to `port`, if that is as it was."""
-    leads_to = {"port_id": port, "fixed_ip_address": floating_ip["fixed_ip"]} if port else {}
-    return {"floating_network_id": network, "description": floating_ip["description"], **leads_to}
+def floating_ip_body(floating_ip: Facts, network: str) -> Body:
+    """A floating IP in this network, its address the service's to choose."""
+    return {"floating_network_id": network, "description": floating_ip["description"]}
 
 
 def _given(**attributes: Any) -> Body:

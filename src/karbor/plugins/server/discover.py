@@ -10,8 +10,10 @@ from karbor.cloud.servers import SERVER
 from karbor.model.errors import NotFound
 from karbor.model.resource import Ref, Resource
 
-HIDDEN = frozenset({"deleted", "soft_deleted", "error", "unknown", "rescue", "rescued"})
-"""States (in lower case) in which a server is no server that somebody could want to have back."""
+GONE = frozenset({"deleted", "soft_deleted"})
+"""States (in lower case) of what is no server any more. A broken one is found: its protection fails and says why."""
+GOING = frozenset({"deleting", "soft-deleting"})
+"""What Nova does with a server that somebody wants no more, whatever its state."""
 
 
 class Servers:
@@ -22,13 +24,13 @@ class Servers:
 
     def all(self, inventory: Inventory) -> Iterator[Resource]:
         for server in inventory.all(SERVER).values():
-            if SERVER.state(server) not in HIDDEN:
+            if not _hidden(server):
                 yield _resource(server)
 
     def one(self, inventory: Inventory, id: str) -> Resource:
         server = inventory.one(SERVER, id)
-        if SERVER.state(server) in HIDDEN:
-            raise NotFound(f"server {server['name']!r} ({id}) is in state {server['status']} and cannot be protected")
+        if _hidden(server):
+            raise NotFound(f"server {id} cannot be protected: it is deleted, or being deleted")
         return _resource(server)
 
     def children_of(self, inventory: Inventory, parent: Resource) -> Iterator[Resource]:
@@ -38,5 +40,10 @@ class Servers:
         return iter(())
 
 
+def _hidden(server: Object) -> bool:
+    return SERVER.state(server) in GONE or server.get("OS-EXT-STS:task_state") in GOING
+
+
 def _resource(server: Object) -> Resource:
-    return Resource(Ref(SERVER.type, server["id"]), server["name"])
+    # While its cell is down Nova knows neither name nor volumes of a server, only that it is UNKNOWN.
+    return Resource(Ref(SERVER.type, server["id"]), server.get("name") or "")

@@ -21,9 +21,17 @@ PORT_KEYS = (
 
 PORT_LOSSES = {
     "trunk_details": "trunks and their subports are not restored",
-    "dns_domain": "Nova sets the DNS names of the ports that it is given",
+    "dns_domain": "a port that is made anew has the DNS domain of its network",
     "device_profile": "accelerators are not restored",
+    "propagate_uplink_status": "whether a port that is made anew shows the state of its uplink is the cloud's choice",
+    "numa_affinity_policy": "a port that is made anew has none",
 }
+FLOATING_IP_LOSSES = {
+    "dns_name": "a floating IP that is made anew has no DNS name",
+    "dns_domain": "a floating IP that is made anew has no DNS domain",
+    "qos_policy_id": "a floating IP that is made anew has no QoS policy of its own",
+}
+"""A DNS service would refuse the name as long as the old floating IP has it."""
 
 OF_THE_SNAPSHOT = frozenset(
     {
@@ -198,7 +206,7 @@ def disk_facts(snapshot: Object, *, mark: str) -> Facts:
     return {**picked(facts, SHAPE), "properties": properties}
 
 
-def losses(server: Object, ports: Iterable[Object], *, user_data: bool, hints: bool) -> Iterable[tuple[str, str]]:
+def losses(server: Object, *, user_data: bool, hints: bool) -> Iterable[tuple[str, str]]:
     """What of the server nobody can keep, each with the reason."""
     flavor = server["flavor"]
     if not user_data:
@@ -213,10 +221,25 @@ def losses(server: Object, ports: Iterable[Object], *, user_data: bool, hints: b
         yield "vTPM", "its state cannot be read, and a new server gets an empty one"
     if len(server["addresses"]) > 1:
         yield "order of NICs across networks", "Nova tells it only inside each network; the age of the ports has to do"
+
+
+def port_losses(hostname: str, ports: Iterable[Object]) -> Iterable[tuple[str, str]]:
+    """What of the ports of a server with this host name is not restored, each with the reason."""
     for port in ports:
         for key, why in PORT_LOSSES.items():
             if port.get(key):
                 yield f"{key} of port {port['id']}", why
+        # Nova cannot even build a server with a port that has another DNS name than its own.
+        if (port.get("dns_name") or "").lower() not in ("", hostname.lower()):
+            yield f"dns_name of port {port['id']}", "Nova gives the ports of a server its host name"
+
+
+def floating_ip_losses(floating_ips: Iterable[Object]) -> Iterable[tuple[str, str]]:
+    """What of the floating IPs is not restored where they have to be made anew, each with the reason."""
+    for floating_ip in floating_ips:
+        for key, why in FLOATING_IP_LOSSES.items():
+            if floating_ip.get(key):
+                yield f"{key} of floating IP {floating_ip['floating_ip_address']}", why
 
 
 def picked(source: Object, keys: Iterable[str]) -> Facts:

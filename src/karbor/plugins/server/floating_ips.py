@@ -6,11 +6,11 @@ from functools import partial
 
 from karbor.cloud.connection import Cloud
 from karbor.cloud.kind import Step
-from karbor.cloud.networks import FLOATING_IP, PORT, ROUTER
-from karbor.model.errors import KarborError
+from karbor.cloud.networks import FLOATING_IP, INTERFACE_OWNERS, PORT, ROUTER
+from karbor.model.errors import Blocked, KarborError
 from karbor.model.resource import Ref
 from karbor.plugins.base import Context
-from karbor.plugins.network.external import check_routers, external_network
+from karbor.plugins.network.external import WAY_OUT, check_routers, external_network
 from karbor.plugins.network.tags import restore_tags
 from karbor.plugins.server.bodies import floating_ip_body
 from karbor.plugins.server.facts import Facts
@@ -20,6 +20,9 @@ from karbor.plugins.server.ports import RestoredPort
 def restore_floating_ips(ctx: Context, ports: list[RestoredPort]) -> None:
     """Point each saved floating IP, or a new one in its place, to what its port became. Raises Blocked."""
     if ctx.saved.floating_ips:
+        for child in ctx.children:
+            if child.type == ROUTER.type:
+                ctx.new(child.ref)  # before there is a way out, Neutron refuses
         check_routers(ctx.cloud)
     by_id = {port.saved["id"]: port for port in ports}
     for saved in ctx.saved.floating_ips:
@@ -31,9 +34,9 @@ def _restore(ctx: Context, saved: Facts, port: RestoredPort) -> None:
     asked = ctx.options.public_network_id
     look = partial(external_network, *((asked, "") if asked else (saved["network_id"], saved["network_name"])))
     external = ctx.choose(f"external network {saved['network_id']}", look)
-    if port.place.other and not ctx.choose(
-        f"way from {port.place.network} to {external}", partial(has_way, port.place.network, port.place.own, external)
-    ):
+    if not _leads_out(ctx, saved, port, external):
+        if not port.place.other:
+            raise Blocked(_no_way(ctx, saved, port, external))
         ctx.note(label, "cannot", "no router leads from the network that was asked for to its external network")
         return
     used_port = port.id if port.id == port.saved["id"] else None
@@ -45,21 +48,21 @@ def _restore(ctx: Context, saved: Facts, port: RestoredPort) -> None:
         ctx.note(label, "same", "it still exists and is used")
     else:
         ctx.note(label, "mapped", "it is gone or in use; a member cannot choose the address of a new one")
-        id = ctx.make(FLOATING_IP, ref, floating_ip_body(saved, external, port.id if port.kept else None))
+        id = ctx.make(FLOATING_IP, ref, floating_ip_body(saved, external))
         restore_tags(ctx, FLOATING_IP, saved["id"], id, saved["tags"])
 
     def associated(cloud: Cloud) -> bool | Step:
-        state = FLOATING_IP.is_associated(cloud, id=id, port_id=port.id)
-        if state is True and not used:  # only now can its address be told
-            ctx.note(label, "mapped", f"it became {FLOATING_IP.seen(cloud, id)['floating_ip_address']}")
-        return state
+        found = FLOATING_IP.seen(cloud, id)
+        if not used:  # only now can its address be told
+            ctx.note(label, "mapped", f"it became {found['floating_ip_address']}")
+        return bool(found["port_id"] == port.id)
 
     fixed_ip = saved["fixed_ip"] if port.kept else None
     ctx.act(
         f"associate {label}",
-        partial(_associate, id, port.id, fixed_ip),
+        partial(_associate, id, port.id, fixed_ip, {} if used else {"description": saved["description"]}),
         associated,
-        undo=partial(FLOATING_IP.dissociate, id=id) if used else None,
+        undo=partial(FLOATING_IP.dissociate, id=id, port_id=port.id) if used else None,
     )
 
 
@@ -71,21 +74,75 @@ def is_waiting(saved: Facts, port: str | None, cloud: Cloud) -> bool:
     return living["port_id"] in (None, port)
 
 
-def has_way(network: str, own: bool, external: str, cloud: Cloud) -> bool:
-    """Whether a router joins the two; in another project's network nobody can see, so it is believed."""
+def _leads_out(ctx: Context, saved: Facts, port: RestoredPort, external: str) -> bool:
+    """Whether a router leads from the port to the external network, or one does when this restore has done with it."""
+    place, subnet = port.place, _subnet(saved, port)
+    if any(way["network"] == external and subnet in way["subnets"] for way in _ways_out(ctx).values()):
+        return True
+    if place.empty:
+        return False
+    living = place.subnets.get(subnet) if subnet else None
+    look = partial(has_way, place.network, living, place.own, external)
+    return bool(ctx.choose(f"way from {living or place.network} to {external}", look))
+
+
+def _ways_out(ctx: Context) -> dict[str, Facts]:
+    """Where each router that this restore uses or makes is going to lead."""
+    routers = [child for child in ctx.children if child.type == ROUTER.type]
+    return {str(router): way for router in routers if (way := ctx.chosen(router.ref, WAY_OUT))}
+
+
+def _subnet(saved: Facts, port: RestoredPort) -> str | None:
+    """The saved subnet of the address that it is going to point to; None where no subnet stands for it here."""
+    four = [each for each in port.saved["fixed_ips"] if ":" not in each["ip_address"]]
+    wanted = [each for each in four if not port.kept or each["ip_address"] == saved["fixed_ip"]]
+    return next((each["subnet_id"] for each in wanted if each["subnet_id"] in port.place.subnets), None)
+
+
+def has_way(network: str, subnet: str | None, own: bool, external: str, cloud: Cloud) -> bool:
+    """Whether a router joins the subnet, or any of the network, with the external network.
+
+    What nobody can see is believed: the routers on another project's network, and another project's routers.
+    """
     if not own:
         return True
     found = cloud.pages("network", "/ports", "ports", params={"network_id": network})
-    routers = [ROUTER.get(cloud, port["device_id"]) for port in found if "router" in port["device_owner"]]
-    gateways = [router["external_gateway_info"] for router in routers if router and router["external_gateway_info"]]
-    return any(gateway["network_id"] == external for gateway in gateways)
+    routers = [
+        ROUTER.get(cloud, port["device_id"])
+        for port in found
+        if port["device_owner"].startswith(INTERFACE_OWNERS)
+        and (subnet is None or subnet in [each["subnet_id"] for each in port["fixed_ips"]])
+    ]
+    gateways = [router and (router["external_gateway_info"] or {}).get("network_id") for router in routers]
+    return None in routers or external in gateways
 
 
-def _associate(id: str, port: str, fixed_ip: str | None, cloud: Cloud) -> None:
+def _no_way(ctx: Context, saved: Facts, port: RestoredPort, external: str) -> str:
+    """Why a floating IP cannot be restored, and what to do."""
+    subnet, ways = _subnet(saved, port), _ways_out(ctx)
+    cidrs = {each["id"]: each["cidr"] for network in ctx.saved.networks for each in network["subnets"]}
+    where = f"subnet {cidrs[subnet]} ({subnet})" if subnet else f"network {port.saved['network_id']}"
+    name = f"{saved['network_name']} " if external == saved["network_id"] else ""
+    known = [
+        f"; {router} leads to {way['network'] or 'no external network'}"
+        f"{'' if subnet in way['subnets'] else ', but not from there'}"
+        for router, way in ways.items()
+    ]
+    way_out = [] if port.place.empty else ["plug a router that leads there into it"]
+    if ways and ctx.surroundings != "new":
+        way_out.append("restore with surroundings `new`")
+    way_out.append("name another network with the option restore_net_id")
+    return (
+        f"floating IP {saved['address']} cannot lead to {saved['fixed_ip']} in cloud {ctx.cloud.name!r}: no router "
+        f"leads from {where} to external network {name}({external}){''.join(known)}; {', or '.join(way_out)}"
+    )
+
+
+def _associate(id: str, port: str, fixed_ip: str | None, attributes: Facts, cloud: Cloud) -> None:
     """Point it to the port's `fixed_ip`; where the port has new addresses, to the first that can have one."""
     if fixed_ip is None:
         there = [each["ip_address"] for each in PORT.seen(cloud, port)["fixed_ips"]]
         fixed_ip = next((address for address in there if ":" not in address), None)
         if fixed_ip is None:
             raise KarborError(f"port {port} of cloud {cloud.name!r} has no IPv4 address for floating IP {id}")
-    FLOATING_IP.associate(cloud, id=id, port_id=port, fixed_ip_address=fixed_ip)
+    FLOATING_IP.associate(cloud, id=id, port_id=port, fixed_ip_address=fixed_ip, **attributes)

@@ -24,10 +24,12 @@ from karbor.plugins.server.facts import (
     ServerFacts,
     by_device,
     floating_ip_facts,
+    floating_ip_losses,
     forwarded,
     losses,
     network_facts,
     port_facts,
+    port_losses,
     server_facts,
     volume_facts,
 )
@@ -38,6 +40,8 @@ WAYS_OUT = {
     "SHELVED": "unshelve it first",
     "SHELVED_OFFLOADED": "unshelve it first",
     "RESCUE": "unrescue it first",
+    "ERROR": "reboot it hard first, or delete it where it has never run",
+    "UNKNOWN": "its part of the cloud has to answer first",
     "VERIFY_RESIZE": "confirm or revert its resize first",
 }
 """What a person can do about a server whose state does not let it be protected."""
@@ -84,9 +88,15 @@ class ProtectServer(Operation):
         found: list[Object] = list(ctx.cloud.pages("network", "/ports", "ports", params={"device_id": server["id"]}))
         ports = read_ports(ctx.cloud, server, found)
         ctx.keep(ports=ports, networks=list(read_networks(ctx.cloud, ports)))
-        ctx.keep(floating_ips=list(read_floating_ips(ctx.cloud, ports)))
-        lost = losses(server, found, user_data=user_data is not None, hints=bool(hints))
-        for attribute, why in (*lost, *forwarded(read_forwarding(ctx.cloud), ports)):
+        floating_ips = list(read_floating_ips(ctx.cloud, ports))
+        ctx.keep(floating_ips=[_floating_ip(ctx.cloud, each) for each in floating_ips])
+        lost = (
+            *losses(server, user_data=user_data is not None, hints=bool(hints)),
+            *port_losses(server.get("OS-EXT-SRV-ATTR:hostname") or "", found),
+            *floating_ip_losses(floating_ips),
+            *forwarded(read_forwarding(ctx.cloud), ports),
+        )
+        for attribute, why in lost:
             ctx.not_kept(attribute, why)
 
     def on_prepare_finish(self, ctx: Context) -> None:
@@ -126,8 +136,8 @@ def check_state(server: Object) -> None:
     if status not in PROTECTABLE:
         way_out = WAYS_OUT.get(status, "bring it into one of these first")
         raise Invalid(
-            f"server {server['name']!r} ({server['id']}) is {status}; only servers that are ACTIVE, SHUTOFF or PAUSED "
-            f"can be protected: {way_out}"
+            f"server {server.get('name', '')!r} ({server['id']}) is {status}; "
+            f"only servers that are ACTIVE, SHUTOFF or PAUSED can be protected: {way_out}"
         )
 
 
@@ -155,15 +165,14 @@ def read_networks(cloud: Cloud, ports: list[Facts]) -> Iterable[Facts]:
         yield network_facts(_network(cloud, id), subnets, ports)
 
 
-def read_floating_ips(cloud: Cloud, ports: list[Facts]) -> Iterable[Facts]:
+def read_floating_ips(cloud: Cloud, ports: list[Facts]) -> Iterable[Object]:
     """The floating IPs that point to the ports."""
     ids: list[Any] = [port["id"] for port in ports]
     if not ids or not FLOATING_IP.offered(cloud):
         return
     for floating_ip in cloud.pages("network", "/floatingips", "floatingips", params={"port_id": ids}):
         if floating_ip["port_id"] in ids:
-            name = _network(cloud, floating_ip["floating_network_id"])["name"]
-            yield floating_ip_facts(floating_ip, name)
+            yield floating_ip
 
 
 def read_forwarding(cloud: Cloud) -> Iterable[Object]:
@@ -172,6 +181,10 @@ def read_forwarding(cloud: Cloud) -> Iterable[Object]:
         return ()
     wanted = {"fields": ["floating_ip_address", "port_forwardings"]}
     return cloud.pages("network", "/floatingips", "floatingips", params=wanted)
+
+
+def _floating_ip(cloud: Cloud, floating_ip: Object) -> Facts:
+    return floating_ip_facts(floating_ip, _network(cloud, floating_ip["floating_network_id"])["name"])
 
 
 def _network(cloud: Cloud, id: str) -> Object:

@@ -14,7 +14,7 @@ from karbor.cloud.servers import FLAVOR, KEYPAIR, SERVER_GROUP
 from karbor.model.errors import Blocked
 from karbor.model.resource import Ref
 from karbor.plugins.base import Context
-from karbor.plugins.server.bodies import Place
+from karbor.plugins.server.bodies import HOSTNAME, Place, hostname_of
 from karbor.plugins.server.facts import Facts, picked
 
 FLAVOR_SIZES = ("vcpus", "ram", "disk")
@@ -56,6 +56,23 @@ def find_flavor(saved: Facts, wanted: str | None, image: Facts, cloud: Cloud) ->
                 f"{image[smallest]} {unit}; name a larger one with restore_flavor_id"
             )
     return {**picked(found, ("id", "name")), "same": found["id"] == saved["id"] and _alike(found, saved)}
+
+
+def hostname(ctx: Context, name: str) -> str | None:
+    """The saved host name; None where Nova does not take it and makes one of the `name` that the server gets."""
+    saved: str = ctx.saved.hostname
+    if not saved:
+        return None
+    if HOSTNAME.fullmatch(saved):
+        ctx.note("hostname", "same")
+        return saved
+    made = hostname_of(name)
+    if made == saved:
+        ctx.note("hostname", "same", "Nova makes it of the name again, as it takes no such host name")
+    else:
+        why = f"which Nova makes of the name {name!r}, as it takes no host name {saved!r}"
+        ctx.note("hostname", "mapped", f"{made or 'one with its id'}, {why}")
+    return None
 
 
 def zone(ctx: Context) -> str | None:

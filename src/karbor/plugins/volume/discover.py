@@ -13,8 +13,8 @@ from karbor.model.errors import NotFound
 from karbor.model.resource import Ref, Resource
 from karbor.plugins.project import PROJECT
 
-HIDDEN = frozenset({"deleting"})
-"""States in which a volume is not shown, besides all that begin with `error`."""
+GOING = frozenset({"deleting", "error_deleting"})
+"""States of a volume that somebody wants no more. A broken one is found: its protection fails and says why."""
 TEMPORARY = re.compile(r"backup-vol-[0-9a-f]{8}-[0-9a-f-]{27}")
 """The name of the volume that Cinder makes for a while when it backs up from a snapshot."""
 
@@ -38,8 +38,9 @@ class Volumes:
 
     def children_of(self, inventory: Inventory, parent: Resource) -> Iterator[Resource]:
         if parent.type == SERVER.type:
-            attached = inventory.one(SERVER, parent.id)["os-extended-volumes:volumes_attached"]
-            return (_resource(inventory.one(VOLUME, volume["id"])) for volume in attached)
+            attached = inventory.one(SERVER, parent.id).get("os-extended-volumes:volumes_attached", ())
+            # One that Cinder knows no more is found all the same, so that its protection fails and says so.
+            return (_resource(inventory.any(VOLUME, volume["id"]) or volume) for volume in attached)
         return self.all(inventory)
 
     def references_of(self, inventory: Inventory, resource: Resource) -> Iterator[Ref]:
@@ -47,10 +48,9 @@ class Volumes:
 
 
 def _hidden(volume: Object) -> bool:
-    status = str(volume["status"])
-    return status in HIDDEN or status.startswith("error") or TEMPORARY.fullmatch(volume["name"] or "") is not None
+    return volume["status"] in GOING or TEMPORARY.fullmatch(volume["name"] or "") is not None
 
 
 def _resource(volume: Object) -> Resource:
-    extra_info = {"availability_zone": volume["availability_zone"]}
-    return Resource(Ref(VOLUME.type, volume["id"]), volume["name"] or "", extra_info)
+    extra_info = {"availability_zone": volume.get("availability_zone")}
+    return Resource(Ref(VOLUME.type, volume["id"]), volume.get("name") or "", extra_info)

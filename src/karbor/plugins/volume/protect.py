@@ -8,6 +8,7 @@ from typing import Any
 
 from karbor.cloud.blockstorage import BACKUP, SNAPSHOT, VOLUME
 from karbor.cloud.connection import Cloud
+from karbor.cloud.kind import Object
 from karbor.model.errors import Failed, Invalid, Refused
 from karbor.model.resource import Ref
 from karbor.plugins.base import Context, Operation
@@ -55,7 +56,7 @@ class ProtectVolume(Operation):
         if volume["status"] not in PROTECTED_STATES:
             raise Invalid(
                 f"{ctx.resource} cannot be protected while it is {volume['status']}; "
-                f"it has to be {' or '.join(PROTECTED_STATES)}"
+                f"it has to be {' or '.join(PROTECTED_STATES)}{_way_out(volume)}"
             )
         ctx.keep(**volume_facts(volume))
         for attribute, why in losses(volume):
@@ -93,6 +94,14 @@ class ProtectVolume(Operation):
             parent_id=parent,
             object_count=int(made["object_count"] or 0),
         )
+
+
+def _way_out(volume: Object) -> str:
+    """What can be done about a volume in error, which stays so by itself."""
+    if not volume["status"].startswith("error"):
+        return ""
+    command = f"openstack volume set --state available {volume['id']}"
+    return f": delete it where its data are not wanted; where they are good an administrator frees it with `{command}`"
 
 
 def _snapshot_of(ctx: Context) -> Ref:

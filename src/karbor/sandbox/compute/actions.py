@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ MOVES = {
     "unpause": ("unpause", ("paused",), "unpausing", "active"),
     "suspend": ("suspend", ("active",), "suspending", "suspended"),
     "resume": ("resume", ("suspended",), "resuming", "active"),
+    "unrescue": ("unrescue", ("rescued",), "unrescuing", "active"),
 }
 
 
@@ -83,7 +85,7 @@ def move(state: State, id: str, task: str, after: str, error: bool = False) -> N
     if server is None or server["task_state"] != task:
         return
     change(state, server, task_state=None, **({} if error else {"vm_state": after}))
-    show_power(state, server, on=server["vm_state"] == "active")
+    show_power(state, server, on=server["vm_state"] in ("active", "rescued"))
 
 
 @action("reboot")
@@ -101,6 +103,19 @@ def reboot(state: State, request: Request, server: Object, arguments: Any) -> An
     change(state, server, task_state=task)
     state.later(None, "compute.move", id=server["id"], task=task, after="active")
     return Answer(202)
+
+
+@action("rescue")
+def rescue(state: State, request: Request, server: Object, arguments: Any) -> Answer:
+    """Start the guest from a fresh copy of its image, with its own disk beside that."""
+    require_scheduled(server)
+    require_unlocked(request, server)
+    require_state(server, "rescue", ("active", "stopped", "error"))
+    if not server["own_disk"]:
+        raise Fault(400, f"Instance {server['id']} cannot be rescued: Cannot rescue a volume-backed instance")
+    change(state, server, task_state="rescuing")
+    state.later(None, "compute.move", id=server["id"], task="rescuing", after="rescued")
+    return Answer(200, {"adminPass": secrets.token_urlsafe(9)})
 
 
 @action("lock")

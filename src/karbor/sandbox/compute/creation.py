@@ -66,8 +66,9 @@ def new_server(state: State, request: Request) -> tuple[Object, str]:
     if 0 <= limit < len(facts["metadata"]):
         raise Fault(403, f"Maximum number of metadata items exceeds {limit}")
     now = state.now()
+    id = new_id()
     server = {
-        "id": new_id(),
+        "id": id,
         "project_id": request.project_id,
         "user_id": request.user_id,
         "created_at": now,
@@ -91,6 +92,7 @@ def new_server(state: State, request: Request) -> tuple[Object, str]:
         "security_group_ids": groups,
         "doomed": None,
         **facts,
+        "hostname": facts["hostname"] or _hostname(facts["name"]) or f"Server-{id}",
     }
     server["doomed"] = disks.claim_volumes(state, request, planned_disks)
     state.save("server", server)
@@ -125,7 +127,7 @@ def _texts(body: dict[str, Any]) -> Object:
     return {
         "name": name,
         "description": description,
-        "hostname": hostname or _hostname(name),
+        "hostname": hostname,
         "disk_config": disk_config,
         "metadata": check_metadata(body.get("metadata", {})),
         "tags": check_tags(body.get("tags") or []),
@@ -152,8 +154,9 @@ def check_hostname(hostname: Any) -> str:
 
 
 def _hostname(name: str) -> str:
-    words = re.sub(r"[^a-z0-9-]+", "-", re.sub(r"[_ ]", "-", name.lower())).strip("-")
-    return words[:63] or "server"
+    """What Nova makes of a name, which it need not take as a host name; empty where nothing is left of it."""
+    latin = name.encode("latin-1", "ignore").decode("latin-1")[:63]
+    return re.sub(r"[^\w-]", "", re.sub("[ _.]", "-", latin)).lower().strip("-")
 
 
 def _user_data(text: Any) -> str | None:

@@ -16,10 +16,11 @@ STATUSES = {
     "stopped": "SHUTOFF",
     "paused": "PAUSED",
     "suspended": "SUSPENDED",
+    "rescued": "RESCUE",
     "error": "ERROR",
     "deleted": "DELETED",
 }
-POWER = {"active": 1, "paused": 3, "stopped": 4, "suspended": 4}
+POWER = {"active": 1, "rescued": 1, "paused": 3, "stopped": 4, "suspended": 4}
 
 FloatingIps = dict[str, list[Object]]
 

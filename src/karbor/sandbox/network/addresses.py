@@ -51,11 +51,16 @@ def allocate(
 ) -> list[FixedIp]:
     """The fixed IPs of a port: those asked for (UNSET: one of each family), and one of each automatic subnet.
 
+    Addresses of choice come first, so that none of them is drawn for an entry that leaves it open.
+
     `asked` is a list of {subnet_id?, ip_address?}; `besides` is the port that has addresses already and changes them.
     Raises Fault 400 for addresses that cannot be, 409 for those that are taken or where there are no more.
     """
     room = _Room(state, network, mac, owner, besides)
-    found = room.one_of_each_family() if asked is UNSET else [room.take(**one) for one in asked]
+    if asked is UNSET:
+        found = room.one_of_each_family()
+    else:
+        found = [room.take(**one) for one in sorted(asked, key=lambda one: "ip_address" not in one)]
     if owner != INTERFACE:
         named = {one["subnet_id"] for one in found}
         found += [automatic(one, mac) for one in room.subnets if is_automatic(one) and one["id"] not in named]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from karbor import clock
+from karbor.cloud.access import find_region
 
 CLIENTS = Path(__file__).parents[2] / ".venv-clients"
-SECONDS = 120.0
-POLL = 0.2
+SECONDS = 300.0
+"""For one command, and for what is waited for; a machine may be slow."""
+POLL = 1.0
+"""Seconds between two looks, each of which is a command that takes as long itself."""
 
 Row = dict[str, Any]
 
@@ -91,6 +95,25 @@ class KarborCommand(CommandLine):
     def list(self, command: str, *words: str) -> list[Row]:
         head, *rows = _cells(self.run(command, *words))
         return [_lower(dict(zip(head, row, strict=True))) for row in rows if row[0]]  # a row may go on below itself
+
+
+def in_hands(words: str, name: str, state: Path | None = None) -> CommandLine:
+    """The command line `karbor` or `openstack`, logged in to a cloud of `state`/clouds.yaml or of the usual ones."""
+    if not (CLIENTS / "ready").exists():
+        raise AssertionError("the clients are not installed; run `make venv-clients`")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("OS_", "KARBOR", "PYTHON"))}
+    plain = {**kept, "PYTHONWARNINGS": "ignore"}
+    if words == "karbor":
+        return KarborCommand({**plain, **_login(name, state)})
+    file = os.environ.get("OS_CLIENT_CONFIG_FILE") if state is None else str(state / "clouds.yaml")
+    return OpenStackCommand({**plain, "OS_CLOUD": name, **({"OS_CLIENT_CONFIG_FILE": file} if file else {})})
+
+
+def _login(name: str, state: Path | None) -> dict[str, str]:
+    """What the older client wants, which does not know clouds.yaml."""
+    region = find_region(name, state)
+    auth = {f"OS_{key.upper()}": str(value) for key, value in region.config["auth"].items()}
+    return {**auth, "OS_REGION_NAME": str(region.region_name), "OS_IDENTITY_API_VERSION": "3"}
 
 
 def properties(table: str) -> Row:
