@@ -1,5 +1,5 @@
-"""Which database the tests use: SQLite, or with KARBOR_TEST_DATABASE=mariadb or =postgresql a server that lives as long
-as they do."""
+"""What holds for all tests: the database they use (SQLite, or with KARBOR_TEST_DATABASE=mariadb or =postgresql a server
+that lives as long as they do) and how Hypothesis looks for examples."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from karbor.testing import databases
+
+# A slow machine is no counterexample; and the same code always gets the same verdict. New examples are looked for by
+# hand: --hypothesis-profile=look
+WHATEVER_IT_TAKES = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("verdict", WHATEVER_IT_TAKES, derandomize=True, database=None)
+settings.register_profile("look", WHATEVER_IT_TAKES)
+settings.load_profile("verdict")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 PATIENCE = 60.0
+BELOW_THE_KERNELS = range(20000, 32768)
+"""Ports that Linux gives neither to connections nor to servers that ask for any: others cannot come first by chance."""
 
 
 @contextmanager
@@ -26,3 +30,16 @@ def running(*words: str, until: str, stop: signal.Signals = signal.SIGTERM, **en
             process.send_signal(stop)
             rest = process.stderr.read()
         assert (process.wait(PATIENCE), rest) == (0, "")
+
+
+def unused_port() -> int:
+    """A port of this machine on which a process that starts later can listen."""
+    while True:
+        port = random.choice(BELOW_THE_KERNELS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

@@ -6,7 +6,6 @@ The home folder of the test stands for /etc: programs look for `~/.karbor` befor
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 from doc_text import blocks, commands, read
-from processes import PATIENCE, running
+from processes import PATIENCE, running, unused_port
 
 from karbor.cloud.connection import Cloud
 
@@ -41,8 +40,7 @@ def installed(admin: Cloud, folder: Path, name: str, bus: str = "") -> Iterator[
     """
     if _registered(admin):
         pytest.skip(f"cloud {admin.name} has a service data-protect already, which is not ours to change")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = unused_port()
     url, home = f"http://127.0.0.1:{port}", folder / "home"
     places = {
         "/etc/karbor": str(home / ".karbor"), "/var/lib/karbor": str(folder), "0.0.0.0": "127.0.0.1", "8799": str(port),

@@ -236,7 +236,7 @@ def hook_times(shop: Shop, operation: str, app: Application) -> Mapping[str, Map
 
 
 def test_a_server_is_put_together_when_its_volumes_and_images_are_there(tmp_path: Path) -> None:
-    with Shop(tmp_path, delay=0.15) as shop:
+    with Shop(tmp_path, delay=0.5) as shop:
         app = shop.open()
         checkpoint = shop.protected(app)
         shop.destroy(app)

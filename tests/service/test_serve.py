@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 from doc_text import commands, read
-from processes import PATIENCE, running
+from processes import PATIENCE, running, unused_port
 
 from karbor import clock
 from karbor.cloud.connection import Cloud
@@ -138,8 +138,7 @@ def test_no_secret_of_the_service_lies_open(tmp_path: Path) -> None:
 @pytest.fixture
 def production(tmp_path: Path) -> Iterator[tuple[Path, ...]]:
     """Configuration files as an operator writes them, after `karbor-manage register` and `db sync`."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = unused_port()
     main, credentials = tmp_path / "karbor.conf", tmp_path / "keystone.conf"
     main.write_text(
         f"[DEFAULT]\nstate_path = {tmp_path}\nprovider_config_dir = {tmp_path}/providers.d\n"

@@ -246,9 +246,9 @@ def test_a_bus_that_is_down_neither_fails_nor_delays_a_request(
 ) -> None:  # fmt: skip
     for name in notifier.LIBRARY:  # its tracebacks are no business of the service's log, which has a word of its own
         monkeypatch.setattr(logging.getLogger(name), "propagate", False)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"rabbit://me:{SECRET.replace(' ', '')}@127.0.0.1:{free.getsockname()[1]}/"
+    held = socket.socket()  # nobody listens on it, nor can
+    held.bind(("127.0.0.1", 0))
+    address = f"rabbit://me:{SECRET.replace(' ', '')}@127.0.0.1:{held.getsockname()[1]}/"
     down = config.settings([], {notifier.SECTION: {"driver": ["messagingv2"], "transport_url": address}})
     found = notifier.connected(down)
     assert found is not None
@@ -266,6 +266,7 @@ def test_a_bus_that_is_down_neither_fails_nor_delays_a_request(
         assert time.monotonic() < deadline
         time.sleep(0.02)
     server.stop()
+    held.close()
     said = [record.getMessage() for record in caplog.records if record.name == "karbor.notifier"]
     (message,) = [text for text in said if "127.0.0.1:" in text]
     assert "do not reach the message bus" in message and "refused" in message

@@ -144,9 +144,7 @@ def noisy(api: Api, belongings: Belongings) -> Iterator[Client]:
 
 
 @NOISE.parametrize()
-@hypothesis.settings(
-    max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
-)
+@hypothesis.settings(max_examples=15, suppress_health_check=list(hypothesis.HealthCheck))
 def test_noise(case: schemathesis.Case, api: Api, noisy: Client, belongings: Belongings) -> None:
     """Whatever a member sends, good or bad, the service does not fail at, and answers as it says."""
     case.path_parameters["project_id"] = noisy.project_id

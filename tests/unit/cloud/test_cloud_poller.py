@@ -82,7 +82,7 @@ def test_readers_of_one_object_share_a_request(pool: ThreadPoolExecutor) -> None
     unlisted=st.integers(0, 3),
     data=st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_all_get_the_truth_from_few_requests(
     pool: ThreadPoolExecutor, listed: int, unlisted: int, data: st.DataObject
 ) -> None:

@@ -55,7 +55,7 @@ def families(draw: st.DrawFn) -> dict[str, list[str]]:
     }
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(families())
 def test_what_is_asked_for_is_complete(tmp_path_factory: pytest.TempPathFactory, family: dict[str, list[str]]) -> None:
     room = Room(tmp_path_factory.mktemp("room"), EarlyPlugin)

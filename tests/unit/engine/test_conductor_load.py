@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import cloud_time
 import pytest
 from bureau import Bureau, until
 
@@ -26,12 +27,13 @@ def test_a_disabled_engine_takes_nothing_up_and_goes_on_with_what_runs(bureau: B
         asked.append(services.is_enabled(bureau.database, "here", services.OPERATION_ENGINE))
         return asked[-1]
 
-    bureau.sandbox.state.delay = 0.5
+    cloud_time.hold(bureau.sandbox)
     running = bureau.protect(resources)
     with bureau.conducted(enabled=enabled) as conductor:
         until(lambda: len(operations.entries(bureau.database, running)) >= 2)
         services.switch(bureau.database, service, "disabled", "repair")
         waiting = bureau.protect(resources)
+        cloud_time.finish(bureau.sandbox)
         assert bureau.at_rest(running)["status"] == "available"
         del asked[:]
         conductor.wake()

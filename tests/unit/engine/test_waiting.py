@@ -134,7 +134,7 @@ def test_an_increment_that_is_not_made_after_all_releases_what_it_builds_on(bure
     ref = volume_of(bureau)
     full = str(protect(bureau, ref)["checkpoint_id"])
     id = bureau.start_protect(ref, parameters=INCREMENTAL)
-    bureau.sandbox.state.delay = 0.5
+    bureau.sandbox.state.delay = 1.5
     others: list[str] = []
 
     def observer(point: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cloud_time
 import openstack
 import openstack.config
 import pytest
@@ -102,30 +104,17 @@ def used(cinder: Cinder) -> Callable[..., str]:
 
 @pytest.fixture
 def slowly(sandbox: Sandbox) -> None:
-    """Asynchronous steps end only when the test says so, by `hurry`."""
-    sandbox.state.delay = 3600
+    """Asynchronous steps end only when the test says so, by `step` or `hurry`."""
+    cloud_time.hold(sandbox)
 
 
 @pytest.fixture
-def step(sandbox: Sandbox) -> Callable[[], None]:
+def step(sandbox: Sandbox) -> Callable[[], object]:
     """Let everything that waits end now; what follows it waits in its turn."""
-
-    def run() -> None:
-        with sandbox.state.lock:
-            for timer in list(sandbox.state.table("timer").values()):
-                sandbox.state.drop("timer", timer["id"])
-                sandbox.state.later(0, timer["job"], **timer["kwargs"])
-            sandbox.state.run_due()
-
-    return run
+    return partial(cloud_time.step, sandbox)
 
 
 @pytest.fixture
-def hurry(sandbox: Sandbox, step: Callable[[], None]) -> Callable[[], None]:
+def hurry(sandbox: Sandbox) -> Callable[[], None]:
     """Let everything that waits end now, and what follows it."""
-
-    def run() -> None:
-        sandbox.state.delay = 0
-        step()
-
-    return run
+    return partial(cloud_time.finish, sandbox)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
+import cloud_time
 import requests
 from openstack.connection import Connection
 
@@ -56,16 +56,13 @@ def act(cloud: Connection, id: str, name: str, arguments: Any = None) -> int:
     return int(call(cloud, "POST", f"/servers/{id}/action", {name: arguments}).status_code)
 
 
-def states(look: Callable[[], Any], last: Any, seconds: float = 20.0) -> list[Any]:
-    """What `look` told, each once in the order seen, until it tells `last`."""
-    seen: list[Any] = []
-    deadline = time.monotonic() + seconds
-    while not seen or seen[-1] != last:
-        assert time.monotonic() < deadline, seen
-        now = look()
-        if not seen or seen[-1] != now:
+def states(sandbox: Sandbox, look: Callable[[], Any], last: Any) -> list[Any]:
+    """What `look` tells between the cloud's steps, each once in the order seen, until it tells `last`."""
+    seen = [look()]
+    while seen[-1] != last:
+        assert cloud_time.step(sandbox), f"nothing is under way after {seen}"
+        if (now := look()) != seen[-1]:
             seen.append(now)
-        time.sleep(0.005)
     return seen
 
 
@@ -77,11 +74,6 @@ def make_volume(cloud: Connection, **more: Any) -> Any:
 def volume_root(id: str, **more: Any) -> dict[str, Any]:
     """The mapping entry of a volume to boot from."""
     return {"boot_index": 0, "uuid": id, "source_type": "volume", "destination_type": "volume", **more}
-
-
-def slow(sandbox: Sandbox, seconds: float = 0.3) -> None:
-    """Let every asynchronous step take so long."""
-    requests.put(f"{sandbox.url}/sandbox/delay", json={"seconds": seconds}, timeout=5)
 
 
 def fault(sandbox: Sandbox, **described: Any) -> None:

@@ -73,7 +73,7 @@ def test_bytes_travel_from_image_to_volume_snapshot_clone_backup_and_back(
 
 
 def test_an_image_passes_through_downloading(
-    cinder: Cinder, cloud: Connection, slowly: None, step: Callable[[], None]
+    cinder: Cinder, cloud: Connection, slowly: None, step: Callable[[], object]
 ) -> None:
     volume = cinder.volume(size=1, imageRef=next(cloud.image.images(name="cirros")).id)
     for status in ("creating", "downloading", "available"):

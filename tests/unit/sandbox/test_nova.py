@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import cloud_time
 import pytest
-from nova_calls import act, boot, call, fault, make_volume, refuse, show, slow, states, try_boot
+from nova_calls import act, boot, call, fault, make_volume, refuse, show, states, try_boot
 from openstack.connection import Connection
 
 from karbor.sandbox import Sandbox
@@ -111,7 +113,7 @@ def test_servers_that_are_refused(cloud: Connection, attributes: Any, status: in
 
 
 def test_build_as_it_is_seen(cloud: Connection, sandbox: Sandbox) -> None:
-    slow(sandbox)
+    cloud_time.hold(sandbox)
     id = boot(cloud, tags=["t"])
     assert [server.id for server in cloud.compute.servers(tags="t")] == [id]
     assert (act(cloud, id, "os-stop"), act(cloud, id, "lock")) == (404, 500)
@@ -119,8 +121,9 @@ def test_build_as_it_is_seen(cloud: Connection, sandbox: Sandbox) -> None:
     assert call(cloud, "GET", f"/servers/{id}/tags").status_code == 404
     attach = {"volumeAttachment": {"volumeId": id}}
     assert call(cloud, "POST", f"/servers/{id}/os-volume_attachments", attach).status_code == 409
-    seen = states(lambda: (show(cloud, id)["status"], show(cloud, id)["OS-EXT-STS:task_state"]), ("ACTIVE", None))
-    assert [status for status, _ in seen][:2] == ["BUILD", "BUILD"]
+    look = partial(show, cloud, id)
+    seen = states(sandbox, lambda: (look()["status"], look()["OS-EXT-STS:task_state"]), ("ACTIVE", None))
+    assert seen == [("BUILD", "scheduling"), ("BUILD", "spawning"), ("ACTIVE", None)]
 
 
 def test_ports_are_plugged_in_the_order_given(cloud: Connection, net: Any) -> None:
@@ -211,10 +214,10 @@ def test_power_and_what_is_refused_in_which_state(cloud: Connection, sandbox: Sa
         409,
         f"Cannot 'start' instance {id} while it is in vm_state active",
     )
-    slow(sandbox)
+    cloud_time.hold(sandbox)
     assert act(cloud, id, "os-stop") == 202
     assert show(cloud, id)["OS-EXT-STS:task_state"] == "powering-off" and act(cloud, id, "pause") == 409
-    assert states(lambda: show(cloud, id)["status"], "SHUTOFF") == ["ACTIVE", "SHUTOFF"]
+    assert states(sandbox, lambda: show(cloud, id)["status"], "SHUTOFF") == ["ACTIVE", "SHUTOFF"]
 
 
 def test_a_lock(cloud: Connection, admin: Connection) -> None:
@@ -256,14 +259,14 @@ def test_metadata_and_tags(cloud: Connection) -> None:
 
 def test_deleted_is_seen_for_a_moment_and_then_only_among_changes(cloud: Connection, sandbox: Sandbox) -> None:
     id = boot(cloud)
-    slow(sandbox, 0.6)
+    cloud_time.hold(sandbox)
     assert call(cloud, "DELETE", f"/servers/{id}").status_code == 204
 
     def look() -> str:
         answer = call(cloud, "GET", f"/servers/{id}")
         return str(answer.json()["server"]["status"]) if answer.status_code == 200 else "404"
 
-    assert states(look, "404") == ["ACTIVE", "DELETED", "404"]
+    assert states(sandbox, look, "404") == ["ACTIVE", "DELETED", "404"]
     assert not list(cloud.compute.servers())
     [changed] = call(cloud, "GET", "/servers/detail?changes-since=2020-01-01T00:00:00Z").json()["servers"]
     assert (changed["id"], changed["status"]) == (id, "DELETED")
@@ -310,11 +313,11 @@ def test_a_late_failure_frees_ports_and_volumes_by_itself(cloud: Connection, san
     assert server["status"] == "ERROR" and "unacceptable" in server["fault"]["message"]
     assert cloud.network.get_port(port.id).device_id == ""
     assert cloud.block_storage.get_volume(volume.id).status == "available"
-    slow(sandbox)
+    cloud_time.hold(sandbox)
     mapping[0]["uuid"] = cloud.image.find_image("cirros").id
     boot(cloud, block_device_mapping_v2=mapping)
     cloud.compute.delete_server(server["id"])
-    seen = states(lambda: cloud.block_storage.get_volume(volume.id).status, "in-use")
+    seen = states(sandbox, lambda: cloud.block_storage.get_volume(volume.id).status, "in-use")
     assert seen == ["reserved", "in-use"], "the failed server's end must not take the volume from its new owner"
 
 
@@ -329,9 +332,9 @@ def test_a_stuck_build_can_be_deleted(cloud: Connection, sandbox: Sandbox) -> No
 def test_servers_survive_a_restart_in_the_middle_of_a_build(
     connect: Callable[..., Connection], sandbox: Sandbox
 ) -> None:
-    slow(sandbox, 3)
+    cloud_time.hold(sandbox)
     id = boot(connect())
     sandbox.stop()
     sandbox.start()
     again = connect()
-    assert states(lambda: show(again, id)["status"], "ACTIVE") == ["BUILD", "ACTIVE"]
+    assert states(sandbox, lambda: show(again, id)["status"], "ACTIVE") == ["BUILD", "ACTIVE"]

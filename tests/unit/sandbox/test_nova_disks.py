@@ -6,8 +6,9 @@ import json
 import uuid
 from typing import Any
 
+import cloud_time
 import pytest
-from nova_calls import act, boot, call, make_volume, refuse, show, slow, states, try_boot, volume_root
+from nova_calls import act, boot, call, make_volume, refuse, show, states, try_boot, volume_root
 from openstack.connection import Connection
 
 from karbor.sandbox import Sandbox
@@ -111,14 +112,17 @@ def test_volumes_that_nova_makes(cloud: Connection) -> None:
 
 def test_attaching_as_it_is_seen(cloud: Connection, sandbox: Sandbox) -> None:
     volume, id = make_volume(cloud), boot(cloud)
-    slow(sandbox, 0.6)
+    cloud_time.hold(sandbox)
     answer = attach(cloud, id, volume.id, device="/dev/vdz")
     assert (answer.status_code, answer.json()["volumeAttachment"]["device"]) == (200, "/dev/vdb")
-    seen = states(lambda: cloud.block_storage.get_volume(volume.id).status, "in-use")
-    assert seen == ["reserved", "attaching", "in-use"]
+
+    def status() -> str:
+        return str(cloud.block_storage.get_volume(volume.id).status)
+
+    assert states(sandbox, status, "in-use") == ["reserved", "attaching", "in-use"]
     assert attach(cloud, id, volume.id).status_code == 400
     assert call(cloud, "DELETE", f"/servers/{id}/os-volume_attachments/{volume.id}").status_code == 202
-    assert states(lambda: cloud.block_storage.get_volume(volume.id).status, "available") == ["detaching", "available"]
+    assert states(sandbox, status, "available") == ["detaching", "available"]
     assert attachments(cloud, id) == []
 
 
@@ -176,27 +180,28 @@ def test_an_image_of_the_own_disk_has_its_bytes_and_properties(cloud: Connection
 
 def test_an_image_of_a_server_as_it_is_seen(cloud: Connection, sandbox: Sandbox) -> None:
     id, body = boot(cloud), {"createImage": {"name": "snap"}}
-    slow(sandbox)
+    cloud_time.hold(sandbox)
     image = call(cloud, "POST", f"/servers/{id}/action", body).json()["image_id"]
     assert refuse(cloud, "POST", f"/servers/{id}/action", body)[0] == 409 and act(cloud, id, "os-stop") == 409
-    seen = states(
-        lambda: (show(cloud, id)["OS-EXT-STS:task_state"], cloud.image.get_image(image).status), (None, "active")
-    )
-    assert [seen[0], seen[-1]] == [("image_snapshot_pending", "queued"), (None, "active")]
-    assert "image_uploading" in [task for task, _ in seen]
+
+    def look() -> tuple[str, str]:
+        return show(cloud, id)["OS-EXT-STS:task_state"], str(cloud.image.get_image(image).status)
+
+    seen = states(sandbox, look, (None, "active"))
+    assert seen == [("image_snapshot_pending", "queued"), ("image_uploading", "queued"), (None, "active")]
 
 
 @pytest.mark.parametrize("gone", ["image", "server"])
 def test_image_or_server_deleted_during_it(cloud: Connection, sandbox: Sandbox, gone: str) -> None:
     id = boot(cloud)
-    slow(sandbox)
+    cloud_time.hold(sandbox)
     image = call(cloud, "POST", f"/servers/{id}/action", {"createImage": {"name": "snap"}}).json()["image_id"]
     if gone == "image":
         cloud.image.delete_image(image)
-        assert states(lambda: show(cloud, id)["OS-EXT-STS:task_state"], None)[-1] is None
+        assert states(sandbox, lambda: show(cloud, id)["OS-EXT-STS:task_state"], None)[-1] is None
     else:
         cloud.compute.delete_server(id)
-        assert states(lambda: cloud.image.find_image(image) is None, True)[-1]
+        assert states(sandbox, lambda: cloud.image.find_image(image) is None, True)[-1]
     assert cloud.image.find_image(image) is None
 
 
@@ -212,7 +217,7 @@ def test_an_image_of_volumes_is_empty_and_too_early(cloud: Connection, sandbox: 
     root, data = bootable(cloud), make_volume(cloud)
     mapping = [volume_root(root.id), {"uuid": data.id, "source_type": "volume", "destination_type": "volume"}]
     id = boot(cloud, imageRef=None, block_device_mapping_v2=mapping)
-    slow(sandbox)
+    cloud_time.hold(sandbox)
     made = [
         call(cloud, "POST", f"/servers/{id}/action", {"createImage": {"name": "snap"}}).json()["image_id"]
         for _ in range(2)
@@ -231,24 +236,24 @@ def test_an_image_of_volumes_is_empty_and_too_early(cloud: Connection, sandbox: 
         (None, 1, None),
     ]
     early = boot(cloud, imageRef=made[0])
-    assert states(lambda: show(cloud, early)["status"], "ERROR")[-1] == "ERROR"
-    states(lambda: {one.status for one in cloud.block_storage.snapshots()}, {"available"})
+    assert states(sandbox, lambda: show(cloud, early)["status"], "ERROR")[-1] == "ERROR"
+    states(sandbox, lambda: {one.status for one in cloud.block_storage.snapshots()}, {"available"})
     late = boot(cloud, imageRef=made[0])
-    states(lambda: show(cloud, late)["status"], "ACTIVE")
+    states(sandbox, lambda: show(cloud, late)["status"], "ACTIVE")
     cloud.image.delete_image(made[0])
     cloud.compute.delete_server(late)
-    states(lambda: cloud.compute.find_server(late) is None, True)
+    states(sandbox, lambda: cloud.compute.find_server(late) is None, True)
     assert len(list(cloud.block_storage.snapshots())) == 4 and len(list(cloud.block_storage.volumes())) == 4
 
 
 def test_a_server_deleted_while_its_volume_is_backed_up_leaves_it_in_use(cloud: Connection, sandbox: Sandbox) -> None:
     volume, id = make_volume(cloud), boot(cloud)
     attach(cloud, id, volume.id)
-    slow(sandbox)
+    cloud_time.hold(sandbox)
     backup = cloud.block_storage.create_backup(volume_id=volume.id, force=True)
-    slow(sandbox, 0.05)
+    sandbox.state.delay = 0.0  # the backup goes on waiting
     cloud.compute.delete_server(id)
-    states(lambda: cloud.block_storage.get_backup(backup.id).status, "available")
+    states(sandbox, lambda: cloud.block_storage.get_backup(backup.id).status, "available")
     left = cloud.block_storage.get_volume(volume.id)
     assert (left.status, left.attachments) == ("in-use", [])
     assert cloud.block_storage.post(f"/volumes/{volume.id}/action", json={"os-detach": {}}).status_code == 202

@@ -191,7 +191,7 @@ MOMENTS = st.datetimes(datetime.datetime(2023, 1, 1), datetime.datetime(2031, 1,
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(PROPERTIES, MOMENTS)
 def test_laws_of_all_timetables(properties: dict[str, Any], moment: str) -> None:
     try:
@@ -211,7 +211,7 @@ def test_laws_of_all_timetables(properties: dict[str, Any], moment: str) -> None
         assert timetable.next_after(between.isoformat(timespec="microseconds")) == later
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(PROPERTIES)
 def test_on_a_zones_clock_every_firing_shows_a_time_of_the_pattern_or_the_end_of_a_jump(
     properties: dict[str, Any],
@@ -313,13 +313,13 @@ def assert_refused_by_name(properties: dict[str, Any]) -> None:
     assert message.startswith("pattern: ")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.sampled_from(["crontab", "calendar"]), st.text(max_size=60) | st.text("0123456789*/,-#LWHR ?", max_size=25))
 def test_any_text_is_a_pattern_or_refused(form: str, text: str) -> None:
     assert_refused_by_name({"format": form, "pattern": text})
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.text("FREQDAILYBHOUNTVS=;,0123456789-", max_size=40))
 def test_any_rule_is_a_pattern_or_refused(rule: str) -> None:
     assert_refused_by_name(calendar(f"FREQ=DAILY;{rule}"))

@@ -35,10 +35,11 @@ def settings(folder: Path, text: str) -> Any:
 
 
 @pytest.fixture
-def closed_port() -> int:
+def closed_port() -> Iterator[int]:
+    """It is held, and nobody listens on it."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+        yield int(found.getsockname()[1])
 
 
 @pytest.fixture(autouse=True)
