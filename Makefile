@@ -15,7 +15,7 @@ venv: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 # python-karborclient owns the script name `karbor` too, so it lives in an environment of its own
@@ -23,7 +23,7 @@ venv-clients: .venv-clients/ready
 
 .venv-clients/ready: constraints-clients.txt
 	$(PYTHON) -m venv .venv-clients
-	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< python-karborclient python-openstackclient
+	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --retries 10 --constraint $< python-karborclient python-openstackclient
 	touch $@
 
 demo: venv
