@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 KILLS ?= 50
 # Tests of the service have a command of their own: each of the two ends within minutes.
-SERVICE := tests/contract/api tests/service tests/unit/serving tests/unit/schedule tests/unit/engine/test_conductor.py tests/unit/engine/test_copy.py
+SERVICE := tests/contract/api tests/service tests/unit/serving tests/unit/schedule \
+	$(addprefix tests/unit/engine/test_,conductor.py conductors.py copy.py)
 # What a database decides: claims and races, the schedule's firings, quotas, pages of lists
-DATABASE := tests/unit/store tests/unit/schedule tests/unit/engine/test_conductor.py tests/unit/engine/test_conductor_load.py \
+DATABASE := tests/unit/store tests/unit/schedule $(addprefix tests/unit/engine/test_,conductor.py conductors.py conductor_load.py) \
 	tests/unit/serving/test_manage.py tests/service/test_serve.py::test_api_and_engine_from_configuration_files \
 	$(addprefix tests/contract/api/test_,api_checkpoints.py api_copies.py api_lists.py api_quotas.py api_restores.py scheduled_operations.py)
 

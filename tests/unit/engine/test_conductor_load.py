@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import cloud_time
-import pytest
 from bureau import Bureau, until
 
 from karbor.store import operations, services
-
-
-@pytest.fixture
-def bureau(tmp_path: Path) -> Iterator[Bureau]:
-    with Bureau(tmp_path, durable=False) as bureau:
-        yield bureau
 
 
 def test_a_disabled_engine_takes_nothing_up_and_goes_on_with_what_runs(bureau: Bureau) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +19,6 @@ from karbor.store import journal, operations
 from karbor.store.journal import Journal
 
 ELSEWHERE = {"host": "elsewhere", "boot_id": "b", "pid": 1, "started": "1", "instance": "i"}
-
-
-@pytest.fixture
-def bureau(tmp_path: Path) -> Iterator[Bureau]:
-    with Bureau(tmp_path, durable=False) as bureau:
-        yield bureau
 
 
 @pytest.fixture

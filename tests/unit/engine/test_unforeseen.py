@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -26,12 +25,6 @@ class Faulty(MemoryBank):
         if not self.mended:
             raise ZeroDivisionError("nobody thought of this")
         super().put(key, data, if_absent=if_absent)
-
-
-@pytest.fixture
-def bureau(tmp_path: Path) -> Iterator[Bureau]:
-    with Bureau(tmp_path, durable=False) as bureau:
-        yield bureau
 
 
 def test_the_row_says_what_happened_and_the_operation_goes_on(bureau: Bureau) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,12 +17,6 @@ from karbor.testing.kills import Killed, killed
 from karbor.testing.rig import Rig
 
 INCREMENTAL = {VOLUME.type: {"backup_mode": "incremental"}}
-
-
-@pytest.fixture
-def bureau(tmp_path: Path) -> Iterator[Bureau]:
-    with Bureau(tmp_path, durable=False) as bureau:
-        yield bureau
 
 
 def volume_of(bureau: Bureau) -> Ref:
