@@ -38,7 +38,8 @@ class Display(Protocol):
 def display(before: Mapping[int, Row]) -> Display:
     """The display that fits where standard error goes; `before` are the results of an earlier run."""
     console = Console(stderr=True)
-    return Bars(console) if console.is_terminal else Lines(before)
+    moves = console.is_terminal and not console.is_dumb_terminal  # on a dumb one bars would not be seen at all
+    return Bars(console) if moves else Lines(before)
 
 
 class Lines:

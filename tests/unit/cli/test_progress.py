@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from karbor.cli.progress import Bars, Lines
+from karbor.cli.progress import Bars, Lines, display
 
 NAMES = ["server 'web'", "volume '\x1b[2Jdata'"]
 RUNNING = {"operation_type": "protect", "phase": "forward", "error_info": None}
@@ -44,7 +44,17 @@ def test_what_an_earlier_run_told_is_not_told_again(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "[1/2] volume '\\x1b[2Jdata' available\n"
 
 
-def test_bars_tell_resources_and_bytes() -> None:
+@pytest.mark.parametrize(("term", "fits"), [("xterm", Bars), ("dumb", Lines)])
+def test_bars_are_for_terminals_that_can_move(monkeypatch: pytest.MonkeyPatch, term: str, fits: type) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    shown = display({})
+    shown.close()
+    assert isinstance(shown, fits)
+
+
+def test_bars_tell_resources_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     screen = io.StringIO()
     bars = Bars(Console(file=screen, force_terminal=True, width=120, color_system=None))
     bars.show(RUNNING, NAMES, {0: result("available"), 1: result(done=500_000, total=2_000_000)})
