@@ -155,13 +155,15 @@ class HookContext(ResourceView):
             return str(entry.value["id"])
         if self._failed is not None:
             raise KarborError(f"{self.resource}: nothing is made any more after a failure") from self._failed
-        if entry.state in ("", "intent"):
-            fresh = entry.state == ""
+        if entry.state in ("", "again", "intent"):
+            fresh = entry.state != "intent"
             if fresh:
                 value = {"body": dict(body), "before": kind.before(self.cloud, body)}
                 entry = self._scope.log.put(
-                    replace(entry, temporary=temporary, state="intent", value=value), durable=True
+                    replace(entry, temporary=temporary, state="intent", value=value, at=clock.now()), durable=True
                 )
+            else:  # what it names may have been made again since
+                entry = replace(entry, value={**entry.value, "body": dict(body)})
             entry = effects.create(self._scope, kind, entry, fresh=fresh)
         id = str(entry.value["id"])
         try:
@@ -179,10 +181,10 @@ class HookContext(ResourceView):
         if entry.state == "done":
             return
         seen: bool | Step | None = None
-        if entry.state == "":
+        if entry.state in ("", "again"):
             seen = done(self.cloud)
             if seen is True:
-                self._scope.log.put(replace(entry, state="done", value={}))
+                self._scope.log.put(replace(entry, state="done"))
                 return
             value = {"undo": undo_spec(undo) if undo else None}
             entry = self._scope.log.put(replace(entry, state="intent", value=value), durable=True)

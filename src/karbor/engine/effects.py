@@ -81,7 +81,7 @@ def create(scope: Scope, kind: Kind, entry: Entry, *, fresh: bool) -> Entry:
     in_doubt = 0.0 if fresh else scope.settings.in_doubt
     for attempt in range(scope.settings.tries):
         if attempt or not fresh:
-            found = _find(scope, kind, entry, in_doubt, cleaning=False)
+            found = find(scope, kind, entry, in_doubt, cleaning=False)
             if found is not None:
                 return scope.log.put(replace(entry, state="made", value={**entry.value, "id": found}))
             creates = entry.value.get("creates", 1) + 1
@@ -115,7 +115,7 @@ def _ask(scope: Scope, kind: Kind, body: Any, tag: str) -> str:
                 raise error from None
 
 
-def _find(scope: Scope, kind: Kind, entry: Entry, in_doubt: float, *, cleaning: bool) -> str | None:
+def find(scope: Scope, kind: Kind, entry: Entry, in_doubt: float, *, cleaning: bool) -> str | None:
     """What an earlier try made; looks until its request can no longer be at work."""
     while True:
         young = clock.seconds_since(entry.at) < in_doubt  # asked before the look, so that the last look is late enough
@@ -255,13 +255,13 @@ def undo(scope: Scope, entry: Entry) -> None:
 
     An intent without an id is looked up by its tag first, for as long as its request may be at work.
     """
-    if entry.state == "removed" or (entry.verb == "make" and entry.state == "refused"):
+    if entry.state == "removed" or (entry.verb == "make" and entry.state in ("refused", "again")):
         return
     if entry.verb == "make":
         kind = KINDS[entry.kind]
         id = entry.value.get("id")
         if id is None:
-            id = _find(scope, kind, entry, scope.settings.in_doubt, cleaning=True)
+            id = find(scope, kind, entry, scope.settings.in_doubt, cleaning=True)
         if id is not None and kind.is_still(scope.cloud, id, entry.value["body"]):
             remove(scope, kind, id, cleaning=True)
     elif entry.verb == "act" and entry.value.get("undo"):
@@ -270,6 +270,20 @@ def undo(scope: Scope, entry: Entry) -> None:
         with suppress(Gone):  # what was changed has gone itself
             _once(scope, f"undoing {entry.key!r}", partial(method, **spec["arguments"]))
     scope.log.put(replace(entry, state="removed"))
+
+
+def may_have_twin(entry: Entry) -> bool:
+    """Whether it was asked for more than once; what a late request makes has its tag, and shows best at the end."""
+    return entry.verb == "make" and entry.value.get("creates", 1) > 1
+
+
+def remove_twins(scope: Scope, entry: Entry) -> None:
+    """Remove what else has the tag of an entry that was asked for more than once."""
+    kind = KINDS[entry.kind]
+    if may_have_twin(entry):
+        for twin in kind.find(scope.cloud, entry.value["body"], scope.tag(entry), entry.value["before"]):
+            if twin != entry.value["id"]:
+                remove(scope, kind, twin, cleaning=True)
 
 
 def settle(scope: Scope, entry: Entry) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from karbor import clock
 from karbor.banks.archive import NoSuchCheckpoint
 from karbor.cloud.kind import KINDS
-from karbor.engine import effects
 from karbor.engine.outline import Outline, plan
 from karbor.engine.request import Request
+from karbor.engine.retry import forgive
 from karbor.engine.run import Run
 from karbor.engine.scope import Scope
 from karbor.engine.undertaking import Undertaking
@@ -55,7 +54,9 @@ class Restore(Undertaking):
 
     def forward(self) -> None:
         if self.row["phase"] == "kept":
-            self._forgive()
+            forgive(self.running_scope())
+            self.journal.update_operation(phase="forward", status="in_progress", error_info=None, cancel=False)
+            self.row = {**self.row, "phase": "forward"}
         if self.row["graph"] is None and not self._planned():
             return
         if not any(entry.verb == "make" for entry in self.journal.entries()):
@@ -105,38 +106,10 @@ class Restore(Undertaking):
             if entry.verb == "use" and KINDS[entry.kind].get(self.cloud, entry.value["id"]) is None:
                 raise Blocked(f"{entry.kind} {entry.value['id']}, which the outline uses, is gone; restore again")
 
-    def _forgive(self) -> None:
-        """A person wants a kept failure to be tried again: failed hooks are to run, failed creates get a new try.
-
-        But not what was refused in one form and then made in another: it would be there twice.
-        """
-        failed = set()
-        for (node, hook), row in self.journal.hooks().items():
-            if row["state"] in ("failed", "skipped"):
-                failed.add(node)
-                self.journal.put_hook(node, hook, "again")
-        made = [entry for entry in self.journal.entries() if entry.verb == "make"]
-        stand = {_about(entry) for entry in made if entry.state in ("made", "ready", "settled")}
-        for entry in made:
-            if entry.state == "refused" and _about(entry) in stand:
-                continue
-            if entry.node in failed and entry.state in ("failed", "refused", "removed"):
-                if entry.state == "failed":
-                    kind = KINDS[entry.kind]
-                    effects.remove(self.running_scope(), kind, entry.value["id"], cleaning=True)
-                value = {"body": entry.value["body"], "before": entry.value["before"]}
-                self.journal.put(replace(entry, state="intent", attempt=entry.attempt + 1, value=value, at=clock.now()))
-        self.journal.update_operation(phase="forward", status="in_progress", error_info=None, cancel=False)
-
     def _first(self, reasons: dict[int, str]) -> str:
         """The failure that began it: the first that is nobody else's consequence."""
         own = {node: reason for node, reason in reasons.items() if not reason.startswith(("not done", "stopped"))}
         return "; ".join(_said(self.graph(), node, reason) for node, reason in (own or reasons).items())
-
-
-def _about(entry: Entry) -> tuple[int, str, str, str]:
-    """What a make stands for, in whatever form it was asked for."""
-    return (entry.node, entry.kind, entry.old_type, entry.old_id)
 
 
 def _said(graph: ResourceGraph, node: int | None, reason: str) -> str:

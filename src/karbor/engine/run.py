@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 
 from karbor import clock
-from karbor.cloud.kind import KINDS
 from karbor.engine import effects
 from karbor.engine.context import HookContext
 from karbor.engine.outline import overrides
@@ -164,7 +163,9 @@ class Run:
     def _start_untagging(self, step: int, node: int) -> Job | None:
         if (self._scope.log.hook(node, MAIN) or {}).get("state") != "done":
             return None
-        made = [entry for entry in self._scope.log.of_node(node) if entry.hook == MAIN and not _may_have_twin(entry)]
+        made = [
+            entry for entry in self._scope.log.of_node(node) if entry.hook == MAIN and not effects.may_have_twin(entry)
+        ]
         if not any(_is_tagged(entry) for entry in made):
             return None
         self._started[step] = clock.now()
@@ -210,11 +211,7 @@ class Run:
                 untagging.result()
 
     def _untag(self, entry: Entry) -> None:
-        kind, tag, id = KINDS[entry.kind], self._scope.tag(entry), entry.value["id"]
-        if _may_have_twin(entry):
-            for twin in kind.find(self._scope.cloud, entry.value["body"], tag, entry.value["before"]):
-                if twin != id:
-                    effects.remove(self._scope, kind, twin, cleaning=True)
+        effects.remove_twins(self._scope, entry)
         effects.settle(self._scope, entry)
         self._scope.log.put(replace(entry, state="settled"))
 
@@ -229,11 +226,6 @@ class Run:
 def _is_tagged(entry: Entry) -> bool:
     """Whether it made something that stays, is finished, and still has its tag."""
     return entry.verb == "make" and entry.state == "ready" and not entry.temporary
-
-
-def _may_have_twin(entry: Entry) -> bool:
-    """Whether it was asked for more than once; what a late request makes has its tag, and shows best at the end."""
-    return entry.verb == "make" and entry.value.get("creates", 1) > 1
 
 
 def describe(error: BaseException) -> str:

@@ -97,10 +97,10 @@ class Undertaking(Request):
 
     def _broke(self, reason: str) -> None:
         """Something that is no resource's own failed: the bank, the checkpoint, the cloud as a whole."""
-        if self.reversible and self.row["graph"] is not None and self.row["phase"] != "rollback":
+        if self.row["phase"] in ("kept", "rollback"):  # where it stays, so that a person can ask once more
+            self.journal.update_operation(status=self.fail_status, error_info=reason)
+        elif self.reversible and self.row["graph"] is not None:
             self.row = {**self.row, "phase": "rollback", "error_info": reason}
             self.run()
-        elif self.row["phase"] == "rollback":
-            self.journal.update_operation(status=self.fail_status, error_info=reason)
         else:
             self.failed(reason)

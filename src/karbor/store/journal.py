@@ -38,7 +38,10 @@ Also = Callable[[sa.Connection], None]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a journal. `state` of a make or act: intent, made or done, failed, removed."""
+    """One line of a journal.
+
+    `state` of a make or act: intent, made or done, failed, removed; again, where it is to be done anew.
+    """
 
     node: int
     hook: int

@@ -92,11 +92,17 @@ class ToyKind(Kind):
 
     def paint(self, cloud: Any, *, id: str, colour: str) -> None:
         """Something to act on a toy."""
-        cloud.trouble("paint", cloud.objects[id]["name"])
-        cloud.objects[id]["colour"] = colour
+        cloud.trouble("paint", self._there(cloud, id)["name"])
+        self._there(cloud, id)["colour"] = colour
 
     def painted(self, cloud: Any, *, id: str, colour: str) -> bool:
-        return bool(cloud.objects[id].get("colour") == colour)
+        return bool(self._there(cloud, id).get("colour") == colour)
+
+    def _there(self, cloud: Any, id: str) -> dict[str, Any]:
+        if id not in cloud.objects:
+            raise Gone(f"no toy {id}", 404)
+        found: dict[str, Any] = cloud.objects[id]
+        return found
 
 
 TOY = ToyKind()

@@ -123,6 +123,7 @@ def test_kept_restore_is_resumed_or_taken_back(tmp_path: Path, then: str) -> Non
         assert ended["status"] == "success", ended["error_info"]
         assert names(room) == RESTORED
         assert len(room.cloud.creates) == len(set(room.cloud.creates)) == 16
+        assert {thing["tag"] for thing in room.cloud.objects.values()} == {""}
     else:
         ended = engine.roll_back(restored["id"], room.cloud)
         assert ended["phase"] == "ended"
