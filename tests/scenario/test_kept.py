@@ -139,6 +139,23 @@ def test_a_service_that_does_not_say_what_is_there_changes_nothing(site: Site) -
     assert site.made() == Counter({"server": 2, "volume": 1})
 
 
+def test_without_the_bank_it_stays_kept_whenever_its_resume_was_killed(site: Site) -> None:
+    site.keep()
+    before, bank = site.shop.holds(), site.shop.folder / "bank"
+    moment = 0
+    while operations.get(site.shop.database, site.id)["phase"] == "kept":
+        assert site.shop.killed_at(site.id, moment)
+        moment += 1
+    bank.rename(bank.with_name("unmounted"))
+    row = site.resume()
+    assert (row["status"], row["phase"]) == ("fail", "kept")
+    assert "bank" in row["error_info"]
+    assert site.shop.holds() == before
+    bank.with_name("unmounted").rename(bank)
+    assert site.resume()["status"] == "success"
+    assert site.made() == Counter({"server": 2})
+
+
 def test_what_an_interrupted_call_has_made_is_found(site: Site) -> None:
     now = site.keep()
     site.shop.remove(VOLUME, now["db-data"])

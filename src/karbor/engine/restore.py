@@ -59,7 +59,7 @@ class Restore(Undertaking):
             self.row = {**self.row, "phase": "forward"}
         if self.row["graph"] is None and not self._planned():
             return
-        if not any(entry.verb == "make" for entry in self.journal.entries()):
+        if not self._has_begun():
             self._check_decisions()
         keep = self.request["on_failure"] == "keep"
         reasons = Run(self.running_scope(), stop_on_failure=not keep).go()
@@ -71,6 +71,12 @@ class Restore(Undertaking):
             self.journal.update_operation(phase="kept", status="fail", error_info=reason)
         else:
             self.back(reason)
+
+    def keeps(self) -> bool:
+        return self.request["on_failure"] == "keep" and not self.journal.cancelled.is_set() and self._has_begun()
+
+    def _has_begun(self) -> bool:
+        return any(entry.verb == "make" for entry in self.journal.entries())
 
     def running_scope(self) -> Scope:
         try:

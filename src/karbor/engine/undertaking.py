@@ -52,6 +52,10 @@ class Undertaking(Request):
         """Do it, or what is left of it."""
         raise NotImplementedError
 
+    def keeps(self) -> bool:
+        """Whether what has been made stays when it fails, so that a person can have it tried again."""
+        return False
+
     def concluded_back(self, reason: str) -> None:
         """Everything has been taken back: end the verb's own records."""
 
@@ -99,6 +103,8 @@ class Undertaking(Request):
         """Something that is no resource's own failed: the bank, the checkpoint, the cloud as a whole."""
         if self.row["phase"] in ("kept", "rollback"):  # where it stays, so that a person can ask once more
             self.journal.update_operation(status=self.fail_status, error_info=reason)
+        elif self.keeps():
+            self.journal.update_operation(phase="kept", status=self.fail_status, error_info=reason)
         elif self.reversible and self.row["graph"] is not None:
             self.row = {**self.row, "phase": "rollback", "error_info": reason}
             self.run()
