@@ -217,3 +217,5 @@ services = Table(
 Index("journal_by_node", journal.c.operation_id, journal.c.node)
 # What a project uses is counted at each new checkpoint, from here alone: the rows are large.
 Index("checkpoints_by_usage", checkpoints.c.project_id, checkpoints.c.status, checkpoints.c.bytes_in_bank)
+# A page of a project's checkpoints is read in its order: sorting all of them would move large rows.
+Index("checkpoints_by_age", checkpoints.c.project_id, checkpoints.c.created_at, checkpoints.c.id)
