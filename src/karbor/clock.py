@@ -23,6 +23,13 @@ def days_ahead(days: int) -> str:
     return days_ago(-days)
 
 
+def far_ahead() -> str:
+    """A moment a hundred years ahead or some years later, as `now` writes it: a second that nobody else draws."""
+    century = datetime.datetime.now(datetime.UTC).replace(tzinfo=None, microsecond=0) + datetime.timedelta(days=36525)
+    moment = century + datetime.timedelta(seconds=uuid.uuid4().int % 2**28)
+    return moment.isoformat(timespec="microseconds")
+
+
 def seconds_since(moment: str) -> float:
     """Seconds of wall clock from `moment` (as `now` writes it) to this instant."""
     then = datetime.datetime.fromisoformat(moment).replace(tzinfo=datetime.UTC)

@@ -15,7 +15,7 @@ from karbor.api import policy
 from karbor.api.bodies import is_storable
 from karbor.api.service import Limits
 from karbor.model.errors import Invalid, NotFound
-from karbor.store.listing import Condition, Page, matches, page_of
+from karbor.store.listing import Column, Condition, Page, matches, page_of
 
 _T = TypeVar("_T")
 Row = Mapping[str, Any]
@@ -82,9 +82,14 @@ def listing(
     return Listing(page(query, limits, [key for key in SORT_KEYS if key in table.c]), tuple(scope), tuple(where))
 
 
-def rows(database: sa.Engine, table: sa.Table, wanted: Listing, *more: Condition) -> list[Row]:
-    """The rows of the page, of those for which `more` holds too. Raises NotFound for an unknown marker."""
-    return page_of(database, table, wanted.scope, (*wanted.where, *more), wanted.page)
+def rows(
+    database: sa.Engine, table: sa.Table, wanted: Listing, *more: Condition, columns: Sequence[Column] | None = None
+) -> list[Row]:
+    """The rows of the page, of those for which `more` holds too; of `columns` alone, where some are given.
+
+    Raises NotFound for an unknown marker.
+    """
+    return page_of(database, table, wanted.scope, (*wanted.where, *more), wanted.page, columns)
 
 
 def query_of(request: falcon.Request) -> dict[str, str]:

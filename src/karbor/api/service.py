@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from karbor.cloud.delegation import DAYS, Delegation
+from karbor.cloud.delegation import Delegation
 from karbor.engine.intake import Intake
 from karbor.model.caller import Caller
 from karbor.model.errors import CloudError, Invalid
@@ -70,9 +70,9 @@ class Service:
             raise Invalid(f"provider_id: there is no provider {id!r}; GET /providers lists them") from None
 
     @contextmanager
-    def delegated(self, caller: Caller, *, days: int | None = DAYS) -> Iterator[str]:
-        """A sealed credential that outlives the request by so many days at most; taken back when the block fails."""
-        credential = self.delegation.delegate(caller, days=days)
+    def delegated(self, caller: Caller, *, expires_at: str | None = None) -> Iterator[str]:
+        """A sealed credential that outlives the request, as `Delegation.delegate`; taken back when the block fails."""
+        credential = self.delegation.delegate(caller, expires_at=expires_at)
         try:
             yield self.seal.seal(credential)
         except BaseException:

@@ -89,12 +89,12 @@ class Delegation:
         words = f"the {credential['kind'].replace('_', ' ')} that was given"
         return self._cloud(*self._log_in(self._plugin(credential, auth_url), words, auth_url), auth_url)
 
-    def delegate(self, caller: Caller, *, days: int | None = DAYS) -> dict[str, Any]:
+    def delegate(self, caller: Caller, *, expires_at: str | None = None) -> dict[str, Any]:
         """What outlives the request and has the caller's rights in his project, all of them and no others.
 
-        A trust made with his token, which ends by itself after so many days: one that is made and not recorded, because
-        the process dies in between, gives nobody rights for ever. Where Keystone makes none for it (`caller.delegated`)
-        the token itself, for as long as it lives. Raises CloudError.
+        A trust made with his token, which ends by itself at a moment in UTC, by default after `DAYS` days: one that is
+        made and not recorded, because the process dies in between, gives nobody rights for ever. Where Keystone makes
+        none for it (`caller.delegated`) the token itself, for as long as it lives. Raises CloudError.
         """
         if caller.delegated:
             return {"kind": "token", "token": caller.token, "project_id": caller.project_id}
@@ -104,11 +104,21 @@ class Delegation:
             "project_id": caller.project_id,
             "impersonation": True,
             "roles": [{"id": id} for id in caller.role_ids],
+            "expires_at": (expires_at or clock.days_ahead(DAYS)) + "Z",
         }
-        if days is not None:
-            trust["expires_at"] = clock.days_ahead(days) + "Z"
         answer = self._ask(self._shared, "POST", "/OS-TRUST/trusts", caller.token, {"trust": trust})
         return {"kind": "trust", "trust_id": answer["trust"]["id"], "project_id": caller.project_id}
+
+    def find(self, *, user_id: str, project_id: str, expires_at: str) -> list[dict[str, Any]]:
+        """The trusts of a user for the service's in a project that end at this second. Raises CloudError."""
+        access = self._own_access()
+        path = f"/OS-TRUST/trusts?trustee_user_id={access.user_id}"
+        wanted = (user_id, project_id, expires_at[:19])
+        return [
+            {"kind": "trust", "trust_id": one["id"], "project_id": project_id}
+            for one in self._ask(self._shared, "GET", path, access.auth_token or "")["trusts"]
+            if (one["trustor_user_id"], one["project_id"], (one["expires_at"] or "")[:19]) == wanted
+        ]
 
     def revoke(self, credential: Mapping[str, Any]) -> None:
         """End a trust, with a token of the trust itself; other forms are their owner's to end. Gone already is good.

@@ -14,7 +14,7 @@ from karbor.engine.intake import end_unstarted
 from karbor.engine.run import describe
 from karbor.engine.worker import Engine, check_cloud
 from karbor.model.errors import Fenced, KarborError, Suspended, Unclear
-from karbor.store import operations
+from karbor.store import operations, trusts
 from karbor.store.sealed import Seal
 
 LOG = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ class Conductor:
             try:
                 self._take_up()
                 self._put_away()
+                self._end_lost_trusts()
             except Exception:  # the database may be away for a while
                 LOG.exception("looking for operations failed; it is tried again")
             self._woken.wait(POLL_SECONDS)
@@ -155,6 +156,18 @@ class Conductor:
                 if isinstance(error, Unclear):
                     continue
             operations.forget_credential(self._database, row)
+
+    def _end_lost_trusts(self) -> None:
+        """Revoke what was made for schedules that never came to be, as whoever made it died or got no answer."""
+        for awaited in trusts.give_up(self._database):
+            facts = {name: awaited[name] for name in ("user_id", "project_id", "expires_at")}
+            try:
+                for credential in self._delegation.find(**facts):
+                    self._delegation.revoke(credential)
+            except KarborError as error:
+                LOG.warning("a trust of user %s that no schedule has stays for now: %s", awaited["user_id"], error)
+            else:
+                trusts.forget(self._database, awaited["id"])
 
     def _revoke(self, row: Row) -> None:
         credential = self._seal.open(row["credential"])

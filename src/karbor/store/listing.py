@@ -16,6 +16,7 @@ from karbor.store.search import compiled
 
 Row = Mapping[str, Any]
 Condition = sa.ColumnElement[bool]
+Column = sa.Column[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +32,22 @@ class Page:
 
 
 def page_of(
-    database: sa.Engine, table: sa.Table, scope: Iterable[Condition], where: Iterable[Condition], page: Page
-) -> list[Row]:
+    database: sa.Engine, table: sa.Table, scope: Iterable[Condition], where: Iterable[Condition], page: Page,
+    columns: Iterable[Column] | None = None,
+) -> list[Row]:  # fmt: skip
     """The rows of `table` of one page: those in `scope`, which the caller may see, that he has asked for in `where`.
 
-    Raises NotFound where no row in `scope` has the marker's id, Invalid where an expression of `matches` is good for
-    RE2 but not for the database.
+    With `columns` no others are read. Raises NotFound where no row in `scope` has the marker's id, Invalid where an
+    expression of `matches` is good for RE2 but not for the database.
     """
     visible = list(scope)
     conditions = [*visible, *where]
     with reading(database) as connection:
         if page.marker is not None:
             conditions.append(_after(connection, table, visible, page))
-        query = sa.select(table).where(*conditions).order_by(*_order(table, page.sort)).limit(page.limit)
+        query = (
+            sa.select(*(columns or table.c)).where(*conditions).order_by(*_order(table, page.sort)).limit(page.limit)
+        )
         if page.offset:
             query = query.offset(page.offset)
         try:

@@ -14,13 +14,16 @@ Row = Mapping[str, Any]
 
 
 def protections(database: sa.Engine, checkpoint_ids: Collection[str]) -> dict[str, Row]:
-    """For each checkpoint the `id` and `graph` of the operation that made it, where its record is still there."""
+    """For each checkpoint the `id` and `graph` of the operation that made it, where its record is still there.
+
+    The graph is the text that is stored: most checkpoints of a plan have the same one, which need be read only once.
+    """
     table = schema.operations
-    query = sa.select(table.c.checkpoint_id, table.c.id, table.c.graph).where(
+    query = sa.select(table.c.checkpoint_id, table.c.id, sa.cast(table.c.graph, sa.Text).label("graph")).where(
         table.c.checkpoint_id.in_(checkpoint_ids), table.c.operation_type.in_(("protect", "copy"))
     )
     with reading(database) as connection:
-        return {row["checkpoint_id"]: dict(row) for row in connection.execute(query).mappings()}
+        return {checkpoint: {"id": id, "graph": graph} for checkpoint, id, graph in connection.execute(query)}
 
 
 def entries(database: sa.Engine, operation_ids: Collection[str]) -> dict[str, list[Row]]:

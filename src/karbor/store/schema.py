@@ -214,6 +214,19 @@ services = Table(
     UniqueConstraint("host", "binary", name="one_service_a_host"),
 )
 
+awaited_trusts = Table(
+    "awaited_trusts",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("user_id", String(64), nullable=False),
+    Column("project_id", String(64), nullable=False),
+    Column("expires_at", String(26), nullable=False),  # by which it is known: nobody else's ends at that second
+    Column("noted_at", Double, nullable=False),  # seconds since 1970 on the database's clock
+    Column("given_up", Boolean, nullable=False),  # no schedule may take it any more: an engine ends it
+)
+
 Index("journal_by_node", journal.c.operation_id, journal.c.node)
 # What a project uses is counted at each new checkpoint, from here alone: the rows are large.
 Index("checkpoints_by_usage", checkpoints.c.project_id, checkpoints.c.status, checkpoints.c.bytes_in_bank)
+# A page of a project's checkpoints is read in its order: sorting all of them would move large rows.
+Index("checkpoints_by_age", checkpoints.c.project_id, checkpoints.c.created_at, checkpoints.c.id)

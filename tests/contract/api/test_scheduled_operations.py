@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import requests
+import sqlalchemy as sa
 from api_client import NOOP, OS_INFRA, PATIENCE, UNKNOWN, Api, Client, plan_body
 
 from karbor import clock
 from karbor.api.service import Service
 from karbor.cloud.blockstorage import BACKUP, VOLUME
 from karbor.schedule.tick import Ticker
-from karbor.store import operations, schedules
+from karbor.store import operations, schedules, schema
 from karbor.testing.rig import Rig
 
 KEYS = {"id", "name", "description", "operation_type", "trigger_id", "operation_definition", "enabled"}
@@ -160,6 +161,24 @@ def test_a_plan_that_is_deleted_meanwhile_is_not_scheduled(
     requests.delete(faults, timeout=PATIENCE)
     assert trusts(rig) == before
     assert member.get("/scheduled_operations").ok("operations") == listed
+
+
+def test_a_trust_of_which_the_api_never_heard_is_ended_by_an_engine(
+    member: Client, rig: Rig, sent: dict[str, Any]
+) -> None:
+    kept, before = create(member, sent), trusts(rig)
+    faults = f"{rig.sandbox.url}/sandbox/faults"
+    lost = {"service": "identity", "method": "POST", "path": ".*/trusts", "action": "drop", "after": True}
+    requests.post(faults, json=lost, timeout=PATIENCE).raise_for_status()
+    member.post("/scheduled_operations", {"scheduled_operation": sent}).fault(503, "serviceUnavailable")
+    requests.delete(faults, timeout=PATIENCE)
+    assert len(trusts(rig) - before) == 1
+    with rig.database.begin() as connection:
+        connection.execute(sa.update(schema.awaited_trusts).values(noted_at=0.0))
+    deadline = time.monotonic() + PATIENCE
+    while trusts(rig) != before:
+        assert time.monotonic() < deadline, "an engine ends the trust that no schedule has"
+    member.delete(f"/scheduled_operations/{kept['id']}").ok()
 
 
 def test_list_pages_sorts_and_filters_under_the_key_operations(

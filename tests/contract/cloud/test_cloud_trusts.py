@@ -70,6 +70,20 @@ def test_a_trust_ends_by_itself(ground: Ground, other: Cloud, short: Any) -> Non
     assert answer.status_code == 200, "a token that was given before lives on"
 
 
+def test_a_trust_may_end_in_a_hundred_years_and_is_known_by_that_second(ground: Ground, other: Cloud) -> None:
+    end = moment(100 * 365.25 * 86400)[:19]
+    made = trust(ground.cloud, other, expires_at=f"{end}.000000Z")
+    try:
+        listed = other.get("identity", TRUSTS, params={"trustee_user_id": other.user_id})["trusts"]
+        parties = [
+            (one["trustor_user_id"], one["project_id"]) for one in listed if (one["expires_at"] or "")[:19] == end
+        ]
+        assert parties == [(ground.cloud.user_id, ground.cloud.project_id)]
+        assert acting(other, made["id"]).get_user_id() == ground.cloud.user_id
+    finally:
+        ground.cloud.delete("identity", f"{TRUSTS}/{made['id']}")
+
+
 def test_an_end_in_the_past_is_refused(ground: Ground, other: Cloud) -> None:
     with refused(400, words="expected format"):
         trust(ground.cloud, other, expires_at="tomorrow")

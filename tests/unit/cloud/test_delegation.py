@@ -84,16 +84,29 @@ def test_a_trust_ends_by_being_revoked_and_once_more_is_no_error(keystone: Keyst
         keystone.delegation.by_credential(credential)
 
 
-def test_a_trust_ends_by_itself_after_some_days_but_not_that_of_a_schedule(keystone: Keystone) -> None:
+def test_a_trust_ends_by_itself_after_some_days_or_when_it_is_told_to(keystone: Keystone) -> None:
     credential = keystone.delegation.delegate(keystone.caller())
-    keystone.delegation.delegate(keystone.caller(), days=None)
-    ends = [trust["ends"] for trust in keystone.trusts()]
-    assert (ends[1:], ends[0] - time.time()) == ([None], pytest.approx(7 * 86400, abs=60))
+    keystone.delegation.delegate(keystone.caller(), expires_at="2199-12-31T23:59:58.000000")
+    ends = [trust["expires_at"] for trust in keystone.trusts()]
+    assert keystone.trusts()[0]["ends"] - time.time() == pytest.approx(7 * 86400, abs=60)
+    assert ends[1:] == ["2199-12-31T23:59:58.000000Z"]
     for trust in keystone.trusts():
         trust["ends"] = time.time()
     with pytest.raises(Unauthorized):
         keystone.delegation.by_credential(credential)
     keystone.delegation.revoke(credential)  # there is nothing left to end
+
+
+def test_a_trust_of_which_nobody_knows_the_id_is_found_by_its_end(keystone: Keystone) -> None:
+    caller = keystone.caller()
+    moments = [f"2199-12-31T23:59:{second}.000000" for second in ("58", "59")]
+    first, _, _ = (keystone.delegation.delegate(caller, expires_at=moment) for moment in [*moments, None])
+    sought = {"user_id": caller.user_id, "project_id": caller.project_id, "expires_at": moments[0]}
+    assert keystone.delegation.find(**sought) == [first]
+    for other in ({"user_id": "u"}, {"project_id": "p"}, {"expires_at": "2199-12-31T23:59:57.000000"}):
+        assert keystone.delegation.find(**{**sought, **other}) == []
+    keystone.delegation.revoke(first)
+    assert keystone.delegation.find(**sought) == []
 
 
 def test_a_trust_that_cannot_be_revoked_is_an_error(keystone: Keystone) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import falcon
@@ -39,6 +40,10 @@ QUERIES: Mapping[str, Mapping[str, shapes.Shape]] = {
     "index": {name: {"type": "string", "format": "date"} for name in ("start_date", "end_date")}
 }
 
+_COLUMNS = schema.checkpoints.c[
+    "id", "project_id", "provider_id", "status", "reason", "plan", "resources", "created_at", "extra_info"
+]
+"""What a checkpoint is shown from."""
 _RESOURCE = {"id": shapes.TEXT, "type": shapes.TEXT, "name": shapes.TEXT, "extra_info": shapes.TEXT_OR_NULL}
 SHAPE = shapes.exactly(
     {
@@ -78,7 +83,7 @@ def index(service: Service, caller: Caller, request: falcon.Request, provider_id
     if provider_id not in service.providers:
         raise NotFound(f"there is no provider {provider_id[:60]!r}")
     there = (table.c.provider_id == provider_id, table.c.status != "deleted", *days)
-    found = views(service, paging.rows(service.database, table, wanted, *there))
+    found = views(service, paging.rows(service.database, table, wanted, *there, columns=list(_COLUMNS)))
     return Answer(paging.answer(request, service.limits, "checkpoints", wanted.page, found))
 
 
@@ -163,10 +168,11 @@ def views(service: Service, rows: Sequence[Row]) -> list[dict[str, Any]]:
     made_by = records.protections(service.database, [row["id"] for row in rows])
     under_way = [made_by[row["id"]]["id"] for row in rows if not row["resources"] and row["id"] in made_by]
     results = records.results(service.database, under_way)
+    read_graph = cache(outcomes.read_graph)  # a plan that is protected every night has the same graph every night
     found = []
     for row in rows:
         made = made_by.get(row["id"], {"id": "", "graph": None})
-        found.append(_document(row, made["graph"], results.get(made["id"], {})))
+        found.append(_document(row, *read_graph(made["graph"]), results.get(made["id"], {})))
     return found
 
 
@@ -182,7 +188,7 @@ def _view(service: Service, row: Row) -> dict[str, Any]:
     return found
 
 
-def _document(row: Row, graph: Mapping[str, Any] | None, results: Mapping[int, Row]) -> dict[str, Any]:
+def _document(row: Row, graph: Mapping[str, Any] | None, graph_text: str, results: Mapping[int, Row]) -> dict[str, Any]:
     plan = row["plan"]
     resources = row["resources"] or _under_way(graph, results, row["status"])
     return {
@@ -200,7 +206,7 @@ def _document(row: Row, graph: Mapping[str, Any] | None, results: Mapping[int, R
                 for item in plan["resources"]
             ],
         },
-        "resource_graph": outcomes.graph_text(graph),
+        "resource_graph": graph_text,
         "created_at": row["created_at"][:10],
         "extra_info": json.dumps(row["extra_info"]),
         "progress": outcomes.progress(graph, results, ended=row["status"] not in UNDER_WAY),

@@ -40,6 +40,12 @@ def _part(result: Mapping[str, Any]) -> float:
     return min(1.0, result["done"] / result["total"]) if result["total"] else 0.0
 
 
+def read_graph(stored: str | None) -> tuple[Mapping[str, Any] | None, str]:
+    """A graph of which the database has the text, and how clients read it."""
+    data = None if stored is None else json.loads(stored)
+    return data, graph_text(data)
+
+
 def graph_text(data: Mapping[str, Any] | None) -> str:
     """A graph as clients read it: a JSON text of nodes by number, and of each parent with its children.
 

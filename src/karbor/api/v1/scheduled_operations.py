@@ -14,7 +14,7 @@ from karbor.api.bodies import Body
 from karbor.api.service import Answer, Service
 from karbor.model.caller import Caller
 from karbor.model.errors import Forbidden, Invalid, Unauthorized
-from karbor.store import plans, schedules, schema
+from karbor.store import plans, schedules, schema, trusts
 
 TYPES = ("protect", "retention_protect")
 SHOWN = 10
@@ -124,9 +124,11 @@ def create(service: Service, caller: Caller, request: falcon.Request) -> Answer:
         "enabled": given.get("enabled", True),
     }
     told = events.told(service, request, "scheduled_operation_create", operation_obj=wanted)
-    with told as event, _credential(service, caller, given.get("credential")) as credential:
+    with told as event, _credential(service, caller, given.get("credential")) as (credential, awaited):
         with service.database.begin() as connection:
             row = schedules.add(connection, **wanted, credential=credential)
+            if awaited is not None:
+                trusts.take(connection, awaited)
         event["id"] = row["id"]
     return Answer({"scheduled_operation": view(row)})
 
@@ -208,8 +210,10 @@ def _number(place: str, value: Any, least: int, meaning: str) -> int:
 
 
 @contextmanager
-def _credential(service: Service, caller: Caller, given: Mapping[str, str] | None) -> Iterator[str]:
+def _credential(service: Service, caller: Caller, given: Mapping[str, str] | None) -> Iterator[tuple[str, str | None]]:
     """What the runs will log in with, sealed: a trust of the caller's, or the application credential that he gave.
+
+    With a trust comes the id under which it is awaited, until the schedule takes it.
 
     Raises Invalid where Keystone lets his token make no trust and he gave none, or one that is not for this project.
     """
@@ -220,8 +224,9 @@ def _credential(service: Service, caller: Caller, given: Mapping[str, str] | Non
                 "later runs need one; ask with a token of your password, or give an application credential (a "
                 "restricted one is enough) as scheduled_operation.credential: {id, secret}"
             )
-        with service.delegated(caller, days=None) as sealed:  # it goes with the schedule, whenever that is
-            yield sealed
+        awaited = trusts.expect(service.database, user_id=caller.user_id, project_id=caller.project_id)
+        with service.delegated(caller, expires_at=awaited["expires_at"]) as sealed:
+            yield sealed, awaited["id"]
         return
     credential = {"kind": "application_credential", "id": given["id"], "secret": given["secret"]}
     try:
@@ -230,7 +235,7 @@ def _credential(service: Service, caller: Caller, given: Mapping[str, str] | Non
         raise Invalid("scheduled_operation.credential: Keystone does not let this application credential in") from None
     if project_id != caller.project_id:
         raise Invalid("scheduled_operation.credential: the application credential is for another project")
-    yield service.seal.seal({**credential, "project_id": project_id})
+    yield service.seal.seal({**credential, "project_id": project_id}), None
 
 
 def _find(service: Service, request: falcon.Request, rule: str, id: str) -> Mapping[str, Any]:
