@@ -145,7 +145,7 @@ def place(ctx: Context, network: Facts) -> Place:
     asked = ctx.options.restore_net_id
     if asked and asked != network["id"]:
         found = ctx.choose(f"network {asked}", partial(find_network, {"id": asked, "name": "", "subnets": []}))
-        return Place(found["id"], {}, found["own"], other=True)
+        return Place(found["id"], {}, found["own"], other=True, four=found.get("four", True))
     ref = Ref(NETWORK.type, network["id"])
     if is_child(ctx, ref):
         id = ctx.new(ref)
@@ -153,11 +153,13 @@ def place(ctx: Context, network: Facts) -> Place:
             subnets = {subnet["id"]: ctx.new(Ref(SUBNET.type, subnet["id"])) for subnet in network["subnets"]}
             return Place(id, subnets, own=True, empty=True)
     found = ctx.choose(f"network {ref.id}", partial(find_network, network))
-    return Place(found["id"], found["subnets"], found["own"])
+    return Place(found["id"], found["subnets"], found["own"], four=found.get("four", True))
 
 
 def find_network(saved: Facts, cloud: Cloud) -> Facts:
-    """A living network: `id`, whether it is the project's `own`, and what its `subnets` stand for. Raises Blocked."""
+    """A living network: `id`, whether it is the project's `own`, what its `subnets` stand for, whether any is of IPv4
+    (`four`). Raises Blocked.
+    """
     network = NETWORK.get(cloud, saved["id"]) or _named(cloud, saved)
     there = list(cloud.pages("network", "/subnets", "subnets", params={"network_id": network["id"]}))
     subnets = {}
@@ -166,7 +168,8 @@ def find_network(saved: Facts, cloud: Cloud) -> Facts:
         alike = [each["id"] for each in there if each["cidr"] == subnet["cidr"]]
         if same or alike:
             subnets[subnet["id"]] = (same or alike)[0]
-    return {"id": network["id"], "own": NETWORK.owned(cloud, network), "subnets": subnets}
+    four = any(each["ip_version"] == 4 for each in there)
+    return {"id": network["id"], "own": NETWORK.owned(cloud, network), "subnets": subnets, "four": four}
 
 
 def _named(cloud: Cloud, saved: Facts) -> Object:
