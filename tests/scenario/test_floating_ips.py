@@ -1,4 +1,4 @@
-"""Several floating IPs of one port: each leads to an address of its own again, or the outline says that it cannot."""
+"""Floating IPs of one port: each leads to an address of its own again, or the outline says that it cannot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from topology import Topology
 from web_server import external, image_booted, subnet_of
 
-from karbor.cloud.networks import FLOATING_IP, PORT, ROUTER, SUBNET
+from karbor.cloud.networks import FLOATING_IP, NETWORK, PORT, ROUTER, SUBNET
 from karbor.cloud.servers import SERVER
 from karbor.model.resource import Ref
 
@@ -102,3 +102,26 @@ def test_one_address_takes_one_floating_ip_and_the_outline_says_so(site: Topolog
     assert second is None
     said = [item["outcome"] for item in row["outline"]["items"] if item.get("key") == f"floating IP {doors.outside[1]}"]
     assert said == ["cannot"]
+
+
+def test_a_network_without_ipv4_has_no_address_for_a_floating_ip_and_the_server_comes_back(site: Topology) -> None:
+    doors = Doors(site)
+    six = site.network("six", [{"ip_version": 6, "cidr": "fd00:1::/64"}])
+    row = site.restored(doors.checkpoint, parameters={SERVER.type: {"restore_net_id": six}})
+    assert doors.notes(row) == ["cannot: its port has no IPv4 address"] * 2
+    assert set(site.all(FLOATING_IP)) == set(doors.floating_ips)
+
+
+def test_an_external_network_takes_no_ports_and_that_is_known_before(site: Topology) -> None:
+    doors = Doors(site)
+    before = site.ids()
+    row = site.restore(doors.checkpoint, parameters={SERVER.type: {"restore_net_id": external(site.cloud())}})
+    assert (row["status"], site.made(row), site.ids()) == ("fail", [], before)
+    assert "is external, and a member gets only floating IPs from it" in row["error_info"]
+
+
+def test_an_external_network_that_is_shared_takes_ports_but_no_floating_ip_leads_there(site: Topology) -> None:
+    doors = Doors(site)
+    NETWORK.put(site.cloud("sandbox-admin"), external(site.cloud()), shared=True)
+    row = site.restored(doors.checkpoint, parameters={SERVER.type: {"restore_net_id": external(site.cloud())}})
+    assert {note.partition(":")[0] for note in doors.notes(row)} == {"cannot"}

@@ -95,7 +95,7 @@ def _leads_out(ctx: Context, subnet: str | None, port: RestoredPort, external: s
     place = port.place
     if any(way["network"] == external and subnet in way["subnets"] for way in _ways_out(ctx).values()):
         return True
-    if place.empty:
+    if place.empty or place.network == external:
         return False
     living = place.subnets.get(subnet) if subnet else None
     look = partial(has_way, place.network, living, place.own, external)

@@ -14,6 +14,7 @@ from karbor.cloud.servers import FLAVOR, KEYPAIR, SERVER_GROUP
 from karbor.model.errors import Blocked
 from karbor.model.resource import Ref
 from karbor.plugins.base import Context
+from karbor.plugins.network.external import EXTERNAL
 from karbor.plugins.server.bodies import HOSTNAME, Place, hostname_of
 from karbor.plugins.server.facts import Facts, picked
 
@@ -161,6 +162,11 @@ def find_network(saved: Facts, cloud: Cloud) -> Facts:
     (`four`). Raises Blocked.
     """
     network = NETWORK.get(cloud, saved["id"]) or _named(cloud, saved)
+    if network[EXTERNAL] and not network["shared"] and not NETWORK.owned(cloud, network):
+        raise Blocked(
+            f"network {network['name']!r} ({network['id']}) of cloud {cloud.name!r} is external, and a member gets "
+            "only floating IPs from it; name a network for the ports with restore_net_id"
+        )
     there = list(cloud.pages("network", "/subnets", "subnets", params={"network_id": network["id"]}))
     subnets = {}
     for subnet in saved["subnets"]:
