@@ -5,12 +5,13 @@ What the project does not own is looked up by id, then by name, and never made; 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from karbor.cloud.connection import Cloud
 from karbor.cloud.kind import Object
 from karbor.cloud.networks import NETWORK, SECURITY_GROUP, SUBNET
-from karbor.cloud.servers import FLAVOR, KEYPAIR, SERVER_GROUP
+from karbor.cloud.servers import FLAVOR, KEYPAIR, SERVER, SERVER_GROUP
 from karbor.model.errors import Blocked
 from karbor.model.resource import Ref
 from karbor.plugins.base import Context
@@ -19,6 +20,8 @@ from karbor.plugins.server.bodies import HOSTNAME, Place, hostname_of
 from karbor.plugins.server.facts import Facts, picked
 
 FLAVOR_SIZES = ("vcpus", "ram", "disk")
+NAMING = frozenset({"same_host", "different_host"})
+"""The scheduler hints whose values are ids of servers."""
 
 
 def is_child(ctx: Context, ref: Ref) -> bool:
@@ -120,6 +123,29 @@ def server_group(ctx: Context) -> str | None:
         return ctx.new(ref)
     ctx.note("server_group", "cannot", f"the group {ref.id} is not in the checkpoint")
     return None
+
+
+def scheduler_hints(ctx: Context) -> Facts:
+    """The saved hints without servers that are not here: beside one that is gone Nova finds no host."""
+    saved: Facts = ctx.saved.scheduler_hints
+    named = {name: saved[name] if isinstance(saved[name], list) else [saved[name]] for name in NAMING & saved.keys()}
+    gone: list[str] = []
+    if named:
+        ids = sorted({str(id) for servers in named.values() for id in servers})
+        gone = ctx.choose("servers of the hints that are not here", partial(missing_servers, ids))
+    if not gone:
+        if saved:
+            ctx.note("scheduler_hints", "same")
+        return saved
+    why = f"server {', '.join(gone)}, which they name, is not here; one that is restored has another id"
+    ctx.note("scheduler_hints", "cannot", why)
+    left = {name: [id for id in servers if str(id) not in gone] for name, servers in named.items()}
+    return {name: value for name, value in {**saved, **left}.items() if value != []}
+
+
+def missing_servers(ids: Sequence[str], cloud: Cloud) -> list[str]:
+    """Which of the servers are not in this project."""
+    return [id for id in ids if SERVER.get(cloud, id) is None]
 
 
 def security_groups(ctx: Context, port: Facts) -> list[str]:
