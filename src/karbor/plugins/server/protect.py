@@ -60,7 +60,7 @@ class ProtectOptions:
         None,
         title="User data",
         description="The server's user data in base64, which no member can read from the cloud; kept as it is, "
-        "readable to whoever reads the bank",
+        "readable to whoever reads the bank or the database",
         max_length=LONGEST_USER_DATA,
     )
     scheduler_hints: str | None = option(
