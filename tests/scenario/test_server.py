@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -231,12 +232,33 @@ def test_verify_reads_every_byte_and_names_what_is_damaged(stage: Stage) -> None
 
 def test_what_was_given_when_protecting_is_there_when_restoring(stage: Stage) -> None:
     ref = image_booted(stage)
-    checkpoint = protected(stage, ref, user_data="IyEvYmluL3No", scheduler_hints='{"different_host": ["x"]}')
+    checkpoint = protected(stage, ref, user_data="IyEvYmluL3No", scheduler_hints='{"query": "[\\">\\"]"}')
     facts = stage.saved(checkpoint, ref)
-    assert (facts["user_data"], facts["scheduler_hints"]) == ("IyEvYmluL3No", {"different_host": ["x"]})
+    assert (facts["user_data"], facts["scheduler_hints"]) == ("IyEvYmluL3No", {"query": '[">"]'})
     operation = restored(stage, checkpoint)
+    body = server_body(operation)
+    assert (body["user_data"], body["os:scheduler_hints"]) == ("IyEvYmluL3No", {"query": '[">"]'})
+    assert notes(operation, stage)["scheduler_hints"][0] == "same"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_hints_name_only_servers_that_are_still_there(stage: Stage, lost: bool) -> None:
+    ref, first, other = (image_booted(stage, name=name) for name in ("own", "first", "other"))
+    given = {"different_host": [first.id, other.id], "same_host": first.id}
+    checkpoint = protected(stage, ref, scheduler_hints=json.dumps(given))
+    if lost:
+        stage.remove(SERVER, first.id)
+    operation = restored(stage, checkpoint)
+    hints = server_body(operation)["os:scheduler_hints"]
+    assert hints == ({"different_host": [other.id]} if lost else given)
+    outcome, why = notes(operation, stage)["scheduler_hints"]
+    assert (outcome, first.id in why) == (("cannot", True) if lost else ("same", False))
+
+
+def server_body(operation: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What Nova is asked for."""
     (body,) = (item["body"] for item in operation["outline"]["items"] if item.get("kind") == "server")
-    assert (body["user_data"], body["os:scheduler_hints"]) == ("IyEvYmluL3No", {"different_host": ["x"]})
+    return dict(body)
 
 
 def test_a_paused_server_is_paused_again(stage: Stage) -> None:

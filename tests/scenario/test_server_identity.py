@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from stage import Stage
+from terminal import Terminal
 from web_server import application, image_booted, subnet_of
 
 from karbor.cloud.networks import FLOATING_IP
@@ -105,3 +107,23 @@ def test_an_access_address_is_left_out_where_its_floating_ip_is(stage: Stage) ->
 def test_an_access_address_of_another_sort_is_kept(stage: Stage) -> None:
     server, _ = restored(stage, image_booted(stage, accessIPv4="192.0.2.7"))
     assert server["accessIPv4"] == "192.0.2.7"
+
+
+def test_user_data_are_kept_and_no_command_prints_them(person: Terminal) -> None:
+    server = image_booted(person)
+    secret = base64.b64encode(b"password: hunter2").decode()
+    protected = person.run("protect", f"server/{server.id}", "--option", f"server.user_data={secret}", "-f", "json")
+    checkpoint = protected.document["checkpoint"]["id"]
+    assert person.saved(checkpoint, server)["user_data"] == secret
+    assert protected.document["checkpoint"]["protection_plan"]["parameters"] == {
+        SERVER.type: {"user_data": "(not shown)"}
+    }
+    assert secret not in protected.out + protected.err
+    for words in (
+        ("checkpoint", "list"), ("checkpoint", "show", checkpoint), ("restore", checkpoint, "--dry-run"),
+        ("restore", checkpoint), ("operation", "list"),
+    ):  # fmt: skip
+        for form in ("json", "table"):
+            ended = person.run(*words, "-f", form)
+            assert ended.status == 0
+            assert secret not in ended.out + ended.err

@@ -25,6 +25,10 @@ NOUNS = {
 }  # fmt: skip
 """What each verb's document is called."""
 
+SECRET = frozenset({"user_data"})
+"""Options and attributes in which people hand passwords to guests: they are kept, and documents tell only that."""
+MASKED = "(not shown)"
+
 
 def subject(database: sa.Engine, row: Row) -> tuple[str, Document]:
     """The document of what an operation is about, with its name: a checkpoint, a restore or a verification."""
@@ -50,7 +54,7 @@ def checkpoint_document(database: sa.Engine, row: Row) -> Document:
         "created_at": row["created_at"],
         "ended_at": row["ended_at"],
         "resources": [{"status": row["status"], "reason": "", "not_kept": [], **item} for item in resources],
-        "protection_plan": row["plan"],
+        "protection_plan": masked(row["plan"]),
         "extra_info": row["extra_info"],
         "cloud": row["cloud"],
     }
@@ -136,7 +140,8 @@ def outline_document(checkpoint_id: str, graph: ResourceGraph, outline: Outline)
     return {
         "checkpoint_id": checkpoint_id,
         "items": [
-            {"resource": _identity(resources[item["node"]]), **_without_position(item)} for item in outline["items"]
+            {"resource": _identity(resources[item["node"]]), **masked(_without_position(item))}
+            for item in outline["items"]
         ],
         "blockers": [
             {
@@ -155,6 +160,13 @@ def instance_document(resource: Resource, children: Iterable[Resource] | None = 
     if children is not None:
         document["dependent_resources"] = [instance_document(child) for child in children]
     return document
+
+
+def masked(value: Any) -> Any:
+    """A JSON value with a word instead of each secret in it."""
+    if isinstance(value, Mapping):
+        return {name: MASKED if name in SECRET and part else masked(part) for name, part in value.items()}
+    return [masked(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _is_taken_back(row: Row) -> bool:

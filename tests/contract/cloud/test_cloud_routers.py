@@ -143,6 +143,19 @@ def test_a_floating_ip_comes_to_a_port_and_leaves_it(ground: Ground, way: Way) -
     FLOATING_IP.dissociate(cloud, id=floating, port_id=port)
 
 
+def test_each_address_of_a_port_takes_one_floating_ip(ground: Ground, way: Way) -> None:
+    addresses = ("10.99.0.61", "10.99.0.62")
+    fixed = [{"subnet_id": way.subnet, "ip_address": each} for each in addresses]
+    port = ground.create(PORT, {"network_id": way.network, "fixed_ips": fixed})
+    floating = [ground.create(FLOATING_IP, {"floating_network_id": way.external}) for _ in addresses]
+    FLOATING_IP.associate(ground.cloud, id=floating[0], port_id=port, fixed_ip_address=addresses[0])
+    with refused(409):
+        FLOATING_IP.associate(ground.cloud, id=floating[1], port_id=port, fixed_ip_address=addresses[0])
+    FLOATING_IP.associate(ground.cloud, id=floating[1], port_id=port, fixed_ip_address=addresses[1])
+    assert tuple(ground.now(FLOATING_IP, each)["fixed_ip_address"] for each in floating) == addresses
+    ground.remove(PORT, port)
+
+
 def test_addresses_outside_are_not_a_members_to_choose(ground: Ground, way: Way) -> None:
     gateway = ground.now(ROUTER, way.router)["external_gateway_info"]
     (drawn,) = gateway["external_fixed_ips"]

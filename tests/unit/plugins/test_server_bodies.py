@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from karbor.model.errors import Invalid
 from karbor.plugins.server import bodies, facts, ports, protect
+from karbor.plugins.server.addresses import Address, coming_addresses, led_to
 from karbor.plugins.server.bodies import Place
 from karbor.plugins.server.facts import ServerFacts
 
@@ -119,6 +121,33 @@ def test_a_living_port_is_compared_by_what_counts() -> None:
     ]
     bare = {key: value for key, value in PORT.items() if key not in ("port_security_enabled", "allowed_address_pairs")}
     assert ports.changes(ports.what_counts(bare), {**was, "allowed_address_pairs": []}) == []
+
+
+def floating_ip(id: str, fixed_ip: str) -> dict[str, str]:
+    return {"id": id, "fixed_ip": fixed_ip}
+
+
+def test_each_floating_ip_leads_to_its_own_address_to_its_subnet_or_to_what_is_left() -> None:
+    saved = [("a", "10.0.0.5"), ("b", "10.0.0.6"), ("c", "10.1.0.5"), ("b", "10.0.0.7")]
+    port = {"fixed_ips": [{"subnet_id": subnet, "ip_address": ip} for subnet, ip in saved]}
+    wanted = [floating_ip(ip, ip) for _, ip in saved]
+    there = [Address("b", None), Address("b", "10.0.0.7"), Address("a", None)]
+    assert led_to(wanted, port, there) == {
+        "10.0.0.5": Address("a", None),
+        "10.0.0.6": Address("b", None),
+        "10.0.0.7": Address("b", "10.0.0.7"),
+    }
+    there = [Address(None, "10.9.0.1"), Address("b", "10.0.0.6")]
+    assert led_to(wanted, port, there) == {"10.0.0.5": there[0], "10.0.0.6": there[1]}
+
+
+def test_the_addresses_that_a_port_is_going_to_have_are_known_before_it_is_made() -> None:
+    coming = partial(coming_addresses, PORT)
+    assert coming(OWN, port_body(), ["10.0.0.5"]) == [Address("four", "10.0.0.5")]
+    assert coming(OWN, port_body(taken=["10.0.0.5"]), []) == [Address("four", None)]
+    assert coming(Place("other", {"six": "6"}, own=True), {"fixed_ips": [{"subnet_id": "6"}]}, []) == []
+    for four, addresses in ((True, [Address(None, None)]), (False, [])):
+        assert coming(Place("elsewhere", {}, own=True, other=True, four=four), {}, []) == addresses
 
 
 def test_in_another_projects_network_a_member_asks_for_nothing_that_it_may_not() -> None:

@@ -32,6 +32,8 @@ class Place(NamedTuple):
     """Whether this restore makes it, so that no address in it is taken."""
     other: bool = False
     """Whether a person named it instead of the saved one; then Neutron picks the subnets."""
+    four: bool = True
+    """Whether one of its subnets is of IPv4."""
 
 
 AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})

@@ -12,6 +12,7 @@ from karbor.model.resource import Ref
 from karbor.plugins.base import Context
 from karbor.plugins.network.external import WAY_OUT, check_routers, external_network
 from karbor.plugins.network.tags import restore_tags
+from karbor.plugins.server.addresses import led_to, living_addresses
 from karbor.plugins.server.bodies import floating_ip_body
 from karbor.plugins.server.facts import Facts
 from karbor.plugins.server.ports import RestoredPort
@@ -31,12 +32,18 @@ def restore_floating_ips(ctx: Context, ports: list[RestoredPort]) -> None:
 
 def _restore(ctx: Context, saved: Facts, port: RestoredPort) -> None:
     label, ref = f"floating IP {saved['address']}", Ref(FLOATING_IP.type, saved["id"])
+    rivals = _rivals(ctx, saved)
+    address = led_to(rivals, port.saved, port.addresses).get(saved["id"])
+    if address is None:
+        left = "others lead to all IPv4 addresses of its port" if port.addresses else "its port has no IPv4 address"
+        ctx.note(label, "cannot", left)
+        return
     asked = ctx.options.public_network_id
     look = partial(external_network, *((asked, "") if asked else (saved["network_id"], saved["network_name"])))
     external = ctx.choose(f"external network {saved['network_id']}", look)
-    if not _leads_out(ctx, saved, port, external):
+    if not _leads_out(ctx, address.subnet, port, external):
         if not port.place.other:
-            raise Blocked(_no_way(ctx, saved, port, external))
+            raise Blocked(_no_way(ctx, saved, address.subnet, port, external))
         ctx.note(label, "cannot", "no router leads from the network that was asked for to its external network")
         return
     used_port = port.id if port.id == port.saved["id"] else None
@@ -57,13 +64,22 @@ def _restore(ctx: Context, saved: Facts, port: RestoredPort) -> None:
             ctx.note(label, "mapped", f"it became {found['floating_ip_address']}")
         return bool(found["port_id"] == port.id)
 
-    fixed_ip = saved["fixed_ip"] if port.kept else None
     ctx.act(
         f"associate {label}",
-        partial(_associate, id, port.id, fixed_ip, {} if used else {"description": saved["description"]}),
+        partial(_associate, id, port, address.ip, saved, rivals, {} if used else {"description": saved["description"]}),
         associated,
         undo=partial(FLOATING_IP.dissociate, id=id, port_id=port.id) if used else None,
     )
+
+
+def _rivals(ctx: Context, saved: Facts) -> list[Facts]:
+    """The floating IPs, itself among them, of which Neutron lets only one lead to each address of its port."""
+    return [
+        each
+        for each in ctx.saved.floating_ips
+        if each["port_id"] == saved["port_id"]
+        and (ctx.options.public_network_id or each["network_id"] == saved["network_id"])
+    ]
 
 
 def is_waiting(saved: Facts, port: str | None, cloud: Cloud) -> bool:
@@ -74,12 +90,12 @@ def is_waiting(saved: Facts, port: str | None, cloud: Cloud) -> bool:
     return living["port_id"] in (None, port)
 
 
-def _leads_out(ctx: Context, saved: Facts, port: RestoredPort, external: str) -> bool:
-    """Whether a router leads from the port to the external network, or one does when this restore has done with it."""
-    place, subnet = port.place, _subnet(saved, port)
+def _leads_out(ctx: Context, subnet: str | None, port: RestoredPort, external: str) -> bool:
+    """Whether a router leads from the port's saved `subnet` to the external network, or will after this restore."""
+    place = port.place
     if any(way["network"] == external and subnet in way["subnets"] for way in _ways_out(ctx).values()):
         return True
-    if place.empty:
+    if place.empty or place.network == external:
         return False
     living = place.subnets.get(subnet) if subnet else None
     look = partial(has_way, place.network, living, place.own, external)
@@ -90,13 +106,6 @@ def _ways_out(ctx: Context) -> dict[str, Facts]:
     """Where each router that this restore uses or makes is going to lead."""
     routers = [child for child in ctx.children if child.type == ROUTER.type]
     return {str(router): way for router in routers if (way := ctx.chosen(router.ref, WAY_OUT))}
-
-
-def _subnet(saved: Facts, port: RestoredPort) -> str | None:
-    """The saved subnet of the address that it is going to point to; None where no subnet stands for it here."""
-    four = [each for each in port.saved["fixed_ips"] if ":" not in each["ip_address"]]
-    wanted = [each for each in four if not port.kept or each["ip_address"] == saved["fixed_ip"]]
-    return next((each["subnet_id"] for each in wanted if each["subnet_id"] in port.place.subnets), None)
 
 
 def has_way(network: str, subnet: str | None, own: bool, external: str, cloud: Cloud) -> bool:
@@ -117,9 +126,9 @@ def has_way(network: str, subnet: str | None, own: bool, external: str, cloud: C
     return None in routers or external in gateways
 
 
-def _no_way(ctx: Context, saved: Facts, port: RestoredPort, external: str) -> str:
+def _no_way(ctx: Context, saved: Facts, subnet: str | None, port: RestoredPort, external: str) -> str:
     """Why a floating IP cannot be restored, and what to do."""
-    subnet, ways = _subnet(saved, port), _ways_out(ctx)
+    ways = _ways_out(ctx)
     cidrs = {each["id"]: each["cidr"] for network in ctx.saved.networks for each in network["subnets"]}
     where = f"subnet {cidrs[subnet]} ({subnet})" if subnet else f"network {port.saved['network_id']}"
     name = f"{saved['network_name']} " if external == saved["network_id"] else ""
@@ -138,11 +147,14 @@ def _no_way(ctx: Context, saved: Facts, port: RestoredPort, external: str) -> st
     )
 
 
-def _associate(id: str, port: str, fixed_ip: str | None, attributes: Facts, cloud: Cloud) -> None:
-    """Point it to the port's `fixed_ip`; where the port has new addresses, to the first that can have one."""
-    if fixed_ip is None:
-        there = [each["ip_address"] for each in PORT.seen(cloud, port)["fixed_ips"]]
-        fixed_ip = next((address for address in there if ":" not in address), None)
-        if fixed_ip is None:
-            raise KarborError(f"port {port} of cloud {cloud.name!r} has no IPv4 address for floating IP {id}")
-    FLOATING_IP.associate(cloud, id=id, port_id=port, fixed_ip_address=fixed_ip, **attributes)
+def _associate(
+    id: str, port: RestoredPort, ip: str | None, saved: Facts, rivals: list[Facts], attributes: Facts, cloud: Cloud
+) -> None:
+    """Point it to the address `ip` of the port; where the network has chosen it, to that which is left for it."""
+    if ip is None:
+        there = living_addresses(PORT.seen(cloud, port.id)["fixed_ips"], port.place)
+        address = led_to(rivals, port.saved, there).get(saved["id"])
+        if address is None:
+            raise KarborError(f"port {port.id} of cloud {cloud.name!r} has no IPv4 address left for floating IP {id}")
+        ip = address.ip
+    FLOATING_IP.associate(cloud, id=id, port_id=port.id, fixed_ip_address=ip, **attributes)

@@ -16,6 +16,7 @@ from karbor.plugins.base import Context
 from karbor.plugins.network.qos import policy_here
 from karbor.plugins.network.tags import restore_tags
 from karbor.plugins.server import target
+from karbor.plugins.server.addresses import Address, coming_addresses, living_addresses
 from karbor.plugins.server.bodies import AUTOMATIC, Body, Modes, Place, port_body
 from karbor.plugins.server.facts import Facts, picked
 
@@ -29,8 +30,8 @@ class RestoredPort(NamedTuple):
     saved: Facts
     id: str
     place: Place
-    kept: bool
-    """Whether it has the addresses that its floating IPs led to."""
+    addresses: list[Address]
+    """Those to which floating IPs can lead."""
 
 
 def restore_ports(ctx: Context) -> list[RestoredPort]:
@@ -46,15 +47,15 @@ def restore_ports(ctx: Context) -> list[RestoredPort]:
 
 
 def _restore(ctx: Context, port: Facts, place: Place, modes: Modes) -> RestoredPort:
-    led_to = {each["fixed_ip"] for each in ctx.saved.floating_ips if each["port_id"] == port["id"]}
     waiting = _waiting(ctx, port, place)
     if waiting is not None:
         ctx.use(PORT, Ref(PORT.type, port["id"]), port["id"])
         _note_used(ctx, port, waiting)
-        return RestoredPort(port, port["id"], place, kept=led_to.issubset(waiting["fixed_ips"]))
+        there: list[Facts] = waiting.get("addresses") or port["fixed_ips"]  # an older version's outline lacks them
+        return RestoredPort(port, port["id"], place, living_addresses(there, place))
     id, body = _make(ctx, port, place, modes)
     restore_tags(ctx, PORT, port["id"], id, port.get("tags") or ())
-    return RestoredPort(port, id, place, kept=led_to.issubset(chosen(body)))
+    return RestoredPort(port, id, place, coming_addresses(port, place, body, chosen(body)))
 
 
 def _waiting(ctx: Context, port: Facts, place: Place) -> Facts | None:
@@ -66,10 +67,11 @@ def _waiting(ctx: Context, port: Facts, place: Place) -> Facts | None:
 
 
 def find_waiting(id: str, network: str, cloud: Cloud) -> Facts | None:
-    """What counts of a port that is still there, in `network`, the project's, and nobody's; else None."""
+    """What counts of a port that is still there, in `network`, the project's, and nobody's, and its `addresses`."""
     living = PORT.get(cloud, id)
-    unbound = living and PORT.owned(cloud, living) and not living["device_id"]
-    return what_counts(living) if living and unbound and living["network_id"] == network else None
+    if not living or not PORT.owned(cloud, living) or living["device_id"] or living["network_id"] != network:
+        return None
+    return {**what_counts(living), "addresses": living["fixed_ips"]}
 
 
 def what_counts(port: Object) -> Facts:

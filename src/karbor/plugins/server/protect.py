@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from karbor.cloud.blockstorage import VOLUME
 from karbor.cloud.connection import Cloud
 from karbor.cloud.kind import Object
-from karbor.cloud.networks import FLOATING_IP, NETWORK
+from karbor.cloud.networks import FLOATING_IP, NETWORK, PORT
 from karbor.cloud.servers import SERVER
 from karbor.model.errors import Gone, Invalid
 from karbor.plugins.base import Context, Operation
@@ -33,6 +33,7 @@ from karbor.plugins.server.facts import (
     server_facts,
     volume_facts,
 )
+from karbor.plugins.server.latecomers import latecomers
 
 PROTECTABLE = frozenset({"ACTIVE", "SHUTOFF", "PAUSED"})
 WAYS_OUT = {
@@ -59,7 +60,7 @@ class ProtectOptions:
         None,
         title="User data",
         description="The server's user data in base64, which no member can read from the cloud; kept as it is, "
-        "readable to whoever reads the bank",
+        "readable to whoever reads the bank or the database",
         max_length=LONGEST_USER_DATA,
     )
     scheduler_hints: str | None = option(
@@ -78,23 +79,25 @@ class ProtectServer(Operation):
 
     def on_prepare_begin(self, ctx: Context) -> None:
         user_data, hints = given_user_data(ctx.options.user_data), given_hints(ctx.options.scheduler_hints)
-        server = SERVER.get(ctx.cloud, ctx.resource.id)
+        cloud = ctx.cloud.remembering()
+        server = SERVER.get(cloud, ctx.resource.id)
         if server is None:
             raise Gone(f"{ctx.resource} is not in cloud {ctx.cloud.name!r} any more", 404)
         check_state(server)
-        ctx.keep(**server_facts(server, SERVER.flavor_id(ctx.cloud, id=ctx.resource.id)))
-        ctx.keep(user_data=user_data, scheduler_hints=hints)
-        ctx.keep(volumes=read_volumes(ctx.cloud, server))
-        found: list[Object] = list(ctx.cloud.pages("network", "/ports", "ports", params={"device_id": server["id"]}))
-        ports = read_ports(ctx.cloud, server, found)
-        ctx.keep(ports=ports, networks=list(read_networks(ctx.cloud, ports)))
-        floating_ips = list(read_floating_ips(ctx.cloud, ports))
-        ctx.keep(floating_ips=[_floating_ip(ctx.cloud, each) for each in floating_ips])
+        volumes = read_volumes(cloud, server)
+        found: list[Object] = list(cloud.pages("network", "/ports", "ports", params={"device_id": server["id"]}))
+        ports = read_ports(cloud, server, found)
+        check_known(ctx, cloud, server, volumes, [port for port in found if PORT.owned(cloud, port)])
+        ctx.keep(**server_facts(server, SERVER.flavor_id(cloud, id=ctx.resource.id)))
+        ctx.keep(user_data=user_data, scheduler_hints=hints, volumes=volumes)
+        ctx.keep(ports=ports, networks=list(read_networks(cloud, ports)))
+        floating_ips = list(read_floating_ips(cloud, ports))
+        ctx.keep(floating_ips=[_floating_ip(cloud, each) for each in floating_ips])
         lost = (
             *losses(server, user_data=user_data is not None, hints=bool(hints)),
             *port_losses(server.get("OS-EXT-SRV-ATTR:hostname") or "", found),
             *floating_ip_losses(floating_ips),
-            *forwarded(read_forwarding(ctx.cloud), ports),
+            *forwarded(read_forwarding(cloud), ports),
         )
         for attribute, why in lost:
             ctx.not_kept(attribute, why)
@@ -138,6 +141,20 @@ def check_state(server: Object) -> None:
         raise Invalid(
             f"server {server.get('name', '')!r} ({server['id']}) is {status}; "
             f"only servers that are ACTIVE, SHUTOFF or PAUSED can be protected: {way_out}"
+        )
+
+
+def check_known(ctx: Context, cloud: Cloud, server: Object, volumes: list[Facts], ports: Sequence[Object]) -> None:
+    """Raises Invalid where the server has got something since its graph was made, which this checkpoint does not hold.
+
+    `ports` are those of its ports that are the project's.
+    """
+    late = latecomers(cloud, server, volumes, ports, {child.ref for child in ctx.children})
+    if late:
+        came = ", ".join(map(str, late))
+        raise Invalid(
+            f"server {server['name']!r} ({server['id']}) has got {came} while it was being protected, which this "
+            "checkpoint does not hold; protect it again"
         )
 
 

@@ -45,7 +45,7 @@ class RestoreOptions:
 
 
 AS_SAVED = (
-    "description", "metadata", "tags", "config_drive", "user_data", "scheduler_hints", "volumes", "status", "locked",
+    "description", "metadata", "tags", "config_drive", "user_data", "volumes", "status", "locked",
 )  # fmt: skip
 """What a restored server has exactly as the saved one had it."""
 
@@ -70,7 +70,11 @@ class RestoreServer(Operation):
         moved = _moved_access(ctx)
         volumes = [ctx.new(Ref(VOLUME.type, volume["id"])) for volume in saved.volumes]
         body = server_body(
-            replace(saved, access_ipv4="") if moved else saved,
+            replace(
+                saved,
+                access_ipv4="" if moved else saved.access_ipv4,
+                scheduler_hints=target.scheduler_hints(ctx),
+            ),
             name=_name(ctx),
             hostname=target.hostname(ctx, _name(ctx)),
             flavor=flavor,

@@ -5,19 +5,23 @@ What the project does not own is looked up by id, then by name, and never made; 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from karbor.cloud.connection import Cloud
 from karbor.cloud.kind import Object
 from karbor.cloud.networks import NETWORK, SECURITY_GROUP, SUBNET
-from karbor.cloud.servers import FLAVOR, KEYPAIR, SERVER_GROUP
+from karbor.cloud.servers import FLAVOR, KEYPAIR, SERVER, SERVER_GROUP
 from karbor.model.errors import Blocked
 from karbor.model.resource import Ref
 from karbor.plugins.base import Context
+from karbor.plugins.network.external import EXTERNAL
 from karbor.plugins.server.bodies import HOSTNAME, Place, hostname_of
 from karbor.plugins.server.facts import Facts, picked
 
 FLAVOR_SIZES = ("vcpus", "ram", "disk")
+NAMING = frozenset({"same_host", "different_host"})
+"""The scheduler hints whose values are ids of servers."""
 
 
 def is_child(ctx: Context, ref: Ref) -> bool:
@@ -121,6 +125,29 @@ def server_group(ctx: Context) -> str | None:
     return None
 
 
+def scheduler_hints(ctx: Context) -> Facts:
+    """The saved hints without servers that are not here: beside one that is gone Nova finds no host."""
+    saved: Facts = ctx.saved.scheduler_hints
+    named = {name: saved[name] if isinstance(saved[name], list) else [saved[name]] for name in NAMING & saved.keys()}
+    gone: list[str] = []
+    if named:
+        ids = sorted({str(id) for servers in named.values() for id in servers})
+        gone = ctx.choose("servers of the hints that are not here", partial(missing_servers, ids))
+    if not gone:
+        if saved:
+            ctx.note("scheduler_hints", "same")
+        return saved
+    why = f"server {', '.join(gone)}, which they name, is not here; one that is restored has another id"
+    ctx.note("scheduler_hints", "cannot", why)
+    left = {name: [id for id in servers if str(id) not in gone] for name, servers in named.items()}
+    return {name: value for name, value in {**saved, **left}.items() if value != []}
+
+
+def missing_servers(ids: Sequence[str], cloud: Cloud) -> list[str]:
+    """Which of the servers are not in this project."""
+    return [id for id in ids if SERVER.get(cloud, id) is None]
+
+
 def security_groups(ctx: Context, port: Facts) -> list[str]:
     """The groups of a port, here. Raises Blocked for another project's that is not shared with this one."""
     found: list[str] = []
@@ -145,7 +172,7 @@ def place(ctx: Context, network: Facts) -> Place:
     asked = ctx.options.restore_net_id
     if asked and asked != network["id"]:
         found = ctx.choose(f"network {asked}", partial(find_network, {"id": asked, "name": "", "subnets": []}))
-        return Place(found["id"], {}, found["own"], other=True)
+        return Place(found["id"], {}, found["own"], other=True, four=found.get("four", True))
     ref = Ref(NETWORK.type, network["id"])
     if is_child(ctx, ref):
         id = ctx.new(ref)
@@ -153,12 +180,19 @@ def place(ctx: Context, network: Facts) -> Place:
             subnets = {subnet["id"]: ctx.new(Ref(SUBNET.type, subnet["id"])) for subnet in network["subnets"]}
             return Place(id, subnets, own=True, empty=True)
     found = ctx.choose(f"network {ref.id}", partial(find_network, network))
-    return Place(found["id"], found["subnets"], found["own"])
+    return Place(found["id"], found["subnets"], found["own"], four=found.get("four", True))
 
 
 def find_network(saved: Facts, cloud: Cloud) -> Facts:
-    """A living network: `id`, whether it is the project's `own`, and what its `subnets` stand for. Raises Blocked."""
+    """A living network: `id`, whether it is the project's `own`, what its `subnets` stand for, whether any is of IPv4
+    (`four`). Raises Blocked.
+    """
     network = NETWORK.get(cloud, saved["id"]) or _named(cloud, saved)
+    if network[EXTERNAL] and not network["shared"] and not NETWORK.owned(cloud, network):
+        raise Blocked(
+            f"network {network['name']!r} ({network['id']}) of cloud {cloud.name!r} is external, and a member gets "
+            "only floating IPs from it; name a network for the ports with restore_net_id"
+        )
     there = list(cloud.pages("network", "/subnets", "subnets", params={"network_id": network["id"]}))
     subnets = {}
     for subnet in saved["subnets"]:
@@ -166,7 +200,8 @@ def find_network(saved: Facts, cloud: Cloud) -> Facts:
         alike = [each["id"] for each in there if each["cidr"] == subnet["cidr"]]
         if same or alike:
             subnets[subnet["id"]] = (same or alike)[0]
-    return {"id": network["id"], "own": NETWORK.owned(cloud, network), "subnets": subnets}
+    four = any(each["ip_version"] == 4 for each in there)
+    return {"id": network["id"], "own": NETWORK.owned(cloud, network), "subnets": subnets, "four": four}
 
 
 def _named(cloud: Cloud, saved: Facts) -> Object:
