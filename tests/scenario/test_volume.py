@@ -53,6 +53,12 @@ def volume_of(stage: Stage, **body: Any) -> Ref:
     return Ref(VOLUME.type, id)
 
 
+def type_of(stage: Stage, name: str, **extra_specs: str) -> str:
+    """A new volume type; its id."""
+    body = {"volume_type": {"name": name, "extra_specs": extra_specs}}
+    return str(stage.cloud("sandbox-admin").post("volume", "/types", body)["volume_type"]["id"])
+
+
 def only_new(stage: Stage, *old: Ref) -> Any:
     """The one volume besides the old ones."""
     (found,) = (volume for id, volume in stage.all(VOLUME).items() if id not in {ref.id for ref in old})
@@ -209,6 +215,19 @@ def test_what_the_target_does_not_have_is_known_before_anything_is_made(stage: S
     restore = stage.restore(checkpoint)
     assert "was deleted, or belongs to another cloud" in restore["error_info"]
     assert list(stage.all(VOLUME)) == [ref.id]
+
+
+def test_an_encrypted_volume_is_restored_into_its_own_type_only(stage: Stage) -> None:
+    secret = type_of(stage, "secret")
+    stage.cloud("sandbox-admin").post("volume", f"/types/{secret}/encryption", {"encryption": {"provider": "luks"}})
+    ref = volume_of(stage, volume_type="secret")
+    assert stage.now(VOLUME, ref.id)["encrypted"] is True
+    checkpoint = stage.protect(ref)["checkpoint_id"]
+    restore = stage.restore(checkpoint, parameters=given(volume_type="standard"))
+    assert restore["status"] == "fail"
+    assert "is encrypted by its type 'secret'" in restore["error_info"]
+    assert list(stage.all(VOLUME)) == [ref.id]
+    assert stage.restore(checkpoint)["status"] == "success"
 
 
 def test_options_of_a_restore(stage: Stage) -> None:

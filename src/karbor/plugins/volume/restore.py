@@ -119,7 +119,7 @@ def _backup_size(cloud: Cloud, *, id: str) -> int:
 
 
 def _type(ctx: Context) -> dict[str, str]:
-    """The part of the body that names the volume type."""
+    """The part of the body that names the volume type. Raises Blocked where Cinder would not restore into that."""
     s: VolumeFacts = ctx.saved
     wanted = ctx.options.volume_type
     if not (wanted or s.volume_type):
@@ -128,6 +128,11 @@ def _type(ctx: Context) -> dict[str, str]:
     found = ctx.choose("volume type", partial(_find_type, words=words))
     if found["id"] == s.volume_type_id:
         ctx.note("volume_type", "same")
+    elif s.encrypted and (s.volume_type_id or found["name"] != s.volume_type):
+        raise Blocked(
+            f"{ctx.resource} is encrypted by its type {s.volume_type!r} ({s.volume_type_id}): Cinder restores its "
+            f"backup into no volume of another type, such as {found['name']!r} ({found['id']})"
+        )
     else:
         ctx.note("volume_type", "mapped", f"{s.volume_type} -> {found['name']} ({found['id']})")
     if s.multiattach and not found["multiattach"]:
