@@ -230,6 +230,28 @@ def test_an_encrypted_volume_is_restored_into_its_own_type_only(stage: Stage) ->
     assert stage.restore(checkpoint)["status"] == "success"
 
 
+def test_a_volume_of_two_servers_needs_a_type_that_allows_that(stage: Stage) -> None:
+    type_of(stage, "many", multiattach="<is> True")
+    shared = stage.create(VOLUME, {"name": "shared", "size": 1, "volume_type": "many"})
+    image = next(each["id"] for each in stage.cloud().pages("image", "/images", "images") if each["status"] == "active")
+    flavor = next(flavor["id"] for flavor in FLAVOR.list(stage.cloud()))
+    servers = []
+    for name in ("a", "b"):
+        id = stage.create(SERVER, {"name": name, "flavorRef": flavor, "networks": "none", "imageRef": image})
+        SERVER.attach(stage.cloud(), id=id, volume_id=shared)
+        stage.until(lambda id=id: SERVER.is_attached(stage.cloud(), id=id, volume_id=shared) is True)
+        servers.append(Ref(SERVER.type, id))
+    checkpoint = stage.protect(*servers)["checkpoint_id"]
+    restore = stage.restore(checkpoint, parameters=given(volume_type="standard"))
+    assert restore["status"] == "fail"
+    assert "volumes of type standard can be attached to one server only" in restore["error_info"]
+    assert list(stage.all(VOLUME)) == [shared]
+    restore = stage.restore(checkpoint, resources=servers[:1], parameters=given(volume_type="standard"))
+    assert restore["status"] == "success", restore["error_info"]
+    assert stage.notes(restore)["multiattach"].startswith("cannot")
+    assert stage.restore(checkpoint)["status"] == "success"
+
+
 def test_options_of_a_restore(stage: Stage) -> None:
     ref = volume_of(stage)
     checkpoint = stage.protect(ref, parameters=given(backup_name="nightly", description="why", container="box"))[

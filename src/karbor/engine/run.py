@@ -37,7 +37,7 @@ class Run:
     def __init__(self, scope: Scope, *, stop_on_failure: bool = False, stopping: str = "") -> None:
         self._scope = scope
         self._steps = scope.steps
-        self._parents = scope.graph.parents()
+        self._parents = scope.parents
         self._stop_on_failure = stop_on_failure
         self._stopping = stopping
         self._why_not: dict[int, str] = {}  # steps that must not run, and the failure that is the reason
