@@ -18,6 +18,7 @@ from karbor.cloud.servers import FLAVOR, SERVER
 from karbor.model.errors import Invalid, NotFound
 from karbor.model.resource import Ref
 from karbor.plugins.volume import PROTECTABLE
+from karbor.store import checkpoints
 from karbor.testing import kills
 
 DATA = Random(7).randbytes(300_000)
@@ -91,6 +92,17 @@ def test_a_volume_comes_back_as_it_was(stage: Stage) -> None:
     assert [notes[name] for name in ("data", "volume_type", "availability_zone", "bootable")] == ["same"] * 4
     assert after["metadata"] == {"a": "b", "readonly": "True"}
     assert stage.bytes_of(after["id"], len(DATA)) == DATA
+
+
+def test_snapshots_of_a_volume_are_told_and_not_kept(stage: Stage) -> None:
+    ref = volume_of(stage)
+    snapshot = stage.create(SNAPSHOT, {"volume_id": ref.id, "name": "before the upgrade"})
+    checkpoint = stage.protect(ref)["checkpoint_id"]
+    (saved,) = checkpoints.get(stage.database, checkpoint)["resources"]
+    assert saved["not_kept"] == [f"snapshots: 1 of the volume: 'before the upgrade' ({snapshot})"]
+    stage.remove(SNAPSHOT, snapshot)
+    (saved,) = checkpoints.get(stage.database, stage.protect(ref)["checkpoint_id"])["resources"]
+    assert saved["not_kept"] == []
 
 
 def test_a_volume_in_use_keeps_working_while_it_is_protected(stage: Stage) -> None:
