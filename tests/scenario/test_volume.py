@@ -182,6 +182,7 @@ def test_a_volume_that_is_not_at_rest_is_refused_in_words(stage: Stage) -> None:
     operation = stage.protect(ref)
     assert operation["status"] == "error"
     assert "cannot be protected while it is attaching; it has to be available or in-use" in operation["error_info"]
+    assert operation["error_info"].count(VOLUME.type) == 1
 
 
 def test_what_is_nothing_to_protect_is_not_offered(stage: Stage) -> None:
@@ -306,6 +307,7 @@ def test_verify_asks_the_service(stage: Stage) -> None:
     verification = stage.verify(checkpoint)
     assert verification["status"] == "fail"
     assert f"its backup {backup} does not exist any more" in verification["error_info"]
+    assert verification["error_info"].count(VOLUME.type) == 1
     assert stage.delete(checkpoint)["status"] == "deleted"
 
 

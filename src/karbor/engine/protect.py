@@ -11,7 +11,7 @@ from karbor import clock
 from karbor.engine import waiting
 from karbor.engine.discover import discover
 from karbor.engine.request import check_options, without_effect
-from karbor.engine.run import Run
+from karbor.engine.run import Run, said
 from karbor.engine.undertaking import Undertaking
 from karbor.model.errors import Cancelled
 from karbor.model.manifest import Manifest, SavedCloud, SavedPlan, SavedResource
@@ -42,7 +42,7 @@ class Protect(Undertaking):
         manifest = self._committed_manifest(graph)
         self.archive.write_manifest(manifest)
         self._record(manifest)
-        told = [f"{saved.ref.type} {saved.name!r}: {saved.reason}" for saved in manifest.resources if saved.reason]
+        told = [said(f"{saved.ref.type} {saved.name!r}", saved.reason) for saved in manifest.resources if saved.reason]
         told += (
             f"the options for {key} had no effect: it is not there any more, or no part of this"
             for key in self._idle(graph)

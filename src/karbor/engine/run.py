@@ -239,3 +239,8 @@ def _may_have_twin(entry: Entry) -> bool:
 def describe(error: BaseException) -> str:
     """An error in one line; one that nobody foresaw with its class."""
     return str(error) if isinstance(error, KarborError) else f"{type(error).__name__}: {error}"
+
+
+def said(what: object, reason: str) -> str:
+    """A reason with what it is about, which is not named twice."""
+    return reason if str(what) in reason else f"{what}: {reason}"
