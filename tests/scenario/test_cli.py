@@ -252,6 +252,23 @@ def test_options_reach_the_plug_ins(person: Terminal) -> None:
     assert sorted(volume["name"] for volume in person.all(VOLUME).values()) == ["again", "data"]
 
 
+def test_options_for_one_resource_are_addressed_by_its_name(person: Terminal) -> None:
+    for name in ("data", "logs"):
+        person.volume(name)
+    option = ("--option", "volume#data.description=mine")
+    checkpoint = person.protected("volume/data", "volume/logs", *option)
+    said = {backup["name"]: backup["description"] for backup in person.all(BACKUP).values()}
+    assert said["data"] == "mine" != said["logs"]
+    options = ("--option", "volume#data.restore_name=again", "--option", "server.restore_name=nobody")
+    ended = person.run("restore", checkpoint, *options)
+    assert ended.status == 0
+    assert "options for OS::Nova::Server change nothing" in ended.err
+    assert sorted(volume["name"] for volume in person.all(VOLUME).values()) == ["again", "data", "logs", "logs"]
+    part = person.run("restore", checkpoint, "--resource", "volume/logs", *options[:2])
+    assert part.status == 1
+    assert "no part of this restore" in part.err
+
+
 def test_ids_are_completed(person: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     person.volume()
     checkpoint = person.protected("volume/data")

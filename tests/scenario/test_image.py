@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -96,6 +97,71 @@ def test_a_server_brings_the_image_that_the_project_owns(stage: Stage) -> None:
     graph = stage.discover(Ref(SERVER.type, server))
     assert graph.children[Ref(SERVER.type, server)] == (ref,)
     assert (graph.resources[ref].name, graph.resources[ref].extra_info) == ("base", {"server_id": server})
+
+
+@dataclass
+class Booted:
+    """An image that needs a kernel, and a server that booted from it."""
+
+    kernel: Ref
+    root: Ref
+    server: Ref
+
+    def lose(self, stage: Stage, *parts: Ref) -> None:
+        for part in parts:
+            stage.remove(SERVER if part == self.server else IMAGE, part.id)
+
+
+def booted_with_a_kernel(stage: Stage) -> Booted:
+    kernel, root = image_of(stage, b"vmlinuz", standing={}), image_of(stage, standing={})
+    IMAGE.update(stage.cloud(), id=root.id, changes={"name": "root", "kernel_id": kernel.id})
+    flavor = next(flavor["id"] for flavor in FLAVOR.list(stage.cloud()) if flavor["disk"] >= 3)
+    server = stage.create(SERVER, {"name": "s", "imageRef": root.id, "flavorRef": flavor, "networks": "none"})
+    return Booted(kernel, root, Ref(SERVER.type, server))
+
+
+def test_an_image_and_an_own_disk_name_the_kernel_that_comes_back_with_them(stage: Stage) -> None:
+    booted = booted_with_a_kernel(stage)
+    checkpoint = stage.protect(booted.server)["checkpoint_id"]
+    booted.lose(stage, booted.server, booted.root, booted.kernel)
+    restore = stage.restore(checkpoint)
+    assert restore["status"] == "success", restore["error_info"]
+    kernel = stage.became(restore, booted.kernel)
+    named = {image["name"]: image.get("kernel_id") for image in stage.all(IMAGE).values()}
+    assert named == {"base": None, "root": kernel, "s-disk": kernel}
+    assert stage.notes(restore)["kernel_id"] == f"mapped: {booted.kernel.id} -> the image that it became"
+
+
+def test_a_living_image_without_its_kernel_does_not_serve(stage: Stage) -> None:
+    booted = booted_with_a_kernel(stage)
+    checkpoint = stage.protect(booted.server)["checkpoint_id"]
+    booted.lose(stage, booted.server, booted.kernel)
+    restore = stage.restore(checkpoint)
+    root = stage.became(restore, booted.root)
+    assert root != booted.root.id
+    assert stage.now(IMAGE, root)["kernel_id"] == stage.became(restore, booted.kernel)
+
+
+def test_a_living_kernel_is_used(stage: Stage) -> None:
+    booted = booted_with_a_kernel(stage)
+    checkpoint = stage.protect(booted.root)["checkpoint_id"]
+    booted.lose(stage, booted.root)
+    restore = stage.restore(checkpoint)
+    assert stage.became(restore, booted.kernel) == booted.kernel.id
+    assert stage.now(IMAGE, stage.became(restore, booted.root))["kernel_id"] == booted.kernel.id
+    assert stage.notes(restore)["kernel_id"] == "same"
+
+
+def test_a_kernel_that_nobody_saved_is_told(stage: Stage) -> None:
+    booted = booted_with_a_kernel(stage)
+    booted.lose(stage, booted.kernel)
+    checkpoint = stage.protect(booted.server)["checkpoint_id"]
+    booted.lose(stage, booted.server)
+    restore = stage.restore(checkpoint)
+    assert restore["status"] == "success", restore["error_info"]
+    assert stage.became(restore, booted.root) == booted.root.id
+    why = f"cannot: it names image {booted.kernel.id}, which is not in this cloud"
+    assert stage.notes(restore)["kernel_id"] == why
 
 
 def test_only_images_with_bytes_of_the_project_are_offered(stage: Stage) -> None:

@@ -18,6 +18,7 @@ from karbor.cloud.servers import FLAVOR, SERVER
 from karbor.model.errors import Invalid, NotFound
 from karbor.model.resource import Ref
 from karbor.plugins.volume import PROTECTABLE
+from karbor.store import checkpoints
 from karbor.testing import kills
 
 DATA = Random(7).randbytes(300_000)
@@ -53,6 +54,12 @@ def volume_of(stage: Stage, **body: Any) -> Ref:
     return Ref(VOLUME.type, id)
 
 
+def type_of(stage: Stage, name: str, **extra_specs: str) -> str:
+    """A new volume type; its id."""
+    body = {"volume_type": {"name": name, "extra_specs": extra_specs}}
+    return str(stage.cloud("sandbox-admin").post("volume", "/types", body)["volume_type"]["id"])
+
+
 def only_new(stage: Stage, *old: Ref) -> Any:
     """The one volume besides the old ones."""
     (found,) = (volume for id, volume in stage.all(VOLUME).items() if id not in {ref.id for ref in old})
@@ -85,6 +92,17 @@ def test_a_volume_comes_back_as_it_was(stage: Stage) -> None:
     assert [notes[name] for name in ("data", "volume_type", "availability_zone", "bootable")] == ["same"] * 4
     assert after["metadata"] == {"a": "b", "readonly": "True"}
     assert stage.bytes_of(after["id"], len(DATA)) == DATA
+
+
+def test_snapshots_of_a_volume_are_told_and_not_kept(stage: Stage) -> None:
+    ref = volume_of(stage)
+    snapshot = stage.create(SNAPSHOT, {"volume_id": ref.id, "name": "before the upgrade"})
+    checkpoint = stage.protect(ref)["checkpoint_id"]
+    (saved,) = checkpoints.get(stage.database, checkpoint)["resources"]
+    assert saved["not_kept"] == [f"snapshots: 1 of the volume: 'before the upgrade' ({snapshot})"]
+    stage.remove(SNAPSHOT, snapshot)
+    (saved,) = checkpoints.get(stage.database, stage.protect(ref)["checkpoint_id"])["resources"]
+    assert saved["not_kept"] == []
 
 
 def test_a_volume_in_use_keeps_working_while_it_is_protected(stage: Stage) -> None:
@@ -164,6 +182,7 @@ def test_a_volume_that_is_not_at_rest_is_refused_in_words(stage: Stage) -> None:
     operation = stage.protect(ref)
     assert operation["status"] == "error"
     assert "cannot be protected while it is attaching; it has to be available or in-use" in operation["error_info"]
+    assert operation["error_info"].count(VOLUME.type) == 1
 
 
 def test_what_is_nothing_to_protect_is_not_offered(stage: Stage) -> None:
@@ -211,6 +230,41 @@ def test_what_the_target_does_not_have_is_known_before_anything_is_made(stage: S
     assert list(stage.all(VOLUME)) == [ref.id]
 
 
+def test_an_encrypted_volume_is_restored_into_its_own_type_only(stage: Stage) -> None:
+    secret = type_of(stage, "secret")
+    stage.cloud("sandbox-admin").post("volume", f"/types/{secret}/encryption", {"encryption": {"provider": "luks"}})
+    ref = volume_of(stage, volume_type="secret")
+    assert stage.now(VOLUME, ref.id)["encrypted"] is True
+    checkpoint = stage.protect(ref)["checkpoint_id"]
+    restore = stage.restore(checkpoint, parameters=given(volume_type="standard"))
+    assert restore["status"] == "fail"
+    assert "is encrypted by its type 'secret'" in restore["error_info"]
+    assert list(stage.all(VOLUME)) == [ref.id]
+    assert stage.restore(checkpoint)["status"] == "success"
+
+
+def test_a_volume_of_two_servers_needs_a_type_that_allows_that(stage: Stage) -> None:
+    type_of(stage, "many", multiattach="<is> True")
+    shared = stage.create(VOLUME, {"name": "shared", "size": 1, "volume_type": "many"})
+    image = next(each["id"] for each in stage.cloud().pages("image", "/images", "images") if each["status"] == "active")
+    flavor = next(flavor["id"] for flavor in FLAVOR.list(stage.cloud()))
+    servers = []
+    for name in ("a", "b"):
+        id = stage.create(SERVER, {"name": name, "flavorRef": flavor, "networks": "none", "imageRef": image})
+        SERVER.attach(stage.cloud(), id=id, volume_id=shared)
+        stage.until(lambda id=id: SERVER.is_attached(stage.cloud(), id=id, volume_id=shared) is True)
+        servers.append(Ref(SERVER.type, id))
+    checkpoint = stage.protect(*servers)["checkpoint_id"]
+    restore = stage.restore(checkpoint, parameters=given(volume_type="standard"))
+    assert restore["status"] == "fail"
+    assert "volumes of type standard can be attached to one server only" in restore["error_info"]
+    assert list(stage.all(VOLUME)) == [shared]
+    restore = stage.restore(checkpoint, resources=servers[:1], parameters=given(volume_type="standard"))
+    assert restore["status"] == "success", restore["error_info"]
+    assert stage.notes(restore)["multiattach"].startswith("cannot")
+    assert stage.restore(checkpoint)["status"] == "success"
+
+
 def test_options_of_a_restore(stage: Stage) -> None:
     ref = volume_of(stage)
     checkpoint = stage.protect(ref, parameters=given(backup_name="nightly", description="why", container="box"))[
@@ -253,6 +307,7 @@ def test_verify_asks_the_service(stage: Stage) -> None:
     verification = stage.verify(checkpoint)
     assert verification["status"] == "fail"
     assert f"its backup {backup} does not exist any more" in verification["error_info"]
+    assert verification["error_info"].count(VOLUME.type) == 1
     assert stage.delete(checkpoint)["status"] == "deleted"
 
 

@@ -71,7 +71,9 @@ def verify(choices: Choices, id: str, options: tuple[str, ...], no_wait: bool) -
 
     workplace = Workplace(choices)
     parameters = names.parameters(options)
-    cloud = workplace.connect(otherwise=_cloud_of(checkpoints.get(workplace.database, id)))
+    row = checkpoints.get(workplace.database, id)
+    parameters = names.addressed(parameters, names.checkpoint(row))
+    cloud = workplace.connect(otherwise=_cloud_of(row))
     workplace.tell_interrupted(cloud.project_id)
     operation = workplace.engine.start("verify", cloud, id, parameters=parameters)
     return results.carry_out(workplace, cloud, operation, wait=not no_wait)

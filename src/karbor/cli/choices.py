@@ -109,6 +109,6 @@ def no_wait(command: _F) -> _F:
 def options_of_plugins(command: _F) -> _F:
     """`--option`, for verbs of plug-ins."""
     return click.option(
-        "--option", "options", metavar="TYPE[#ID].KEY=VALUE", multiple=True,
+        "--option", "options", metavar="TYPE[#NAME_OR_ID].KEY=VALUE", multiple=True,
         help="An option of a plug-in, for a type of resource or for one resource; may be repeated.",
     )(command)  # fmt: skip

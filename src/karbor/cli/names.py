@@ -1,14 +1,18 @@
-"""The words of the command line for resources and options: `server/web`, `volume#ID.backup_mode=full`."""
+"""The words of the command line for resources and options: `server/web`, `volume#data.backup_mode=full`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import click
 
 from karbor.model.errors import Ambiguous, Invalid, NotFound
 from karbor.model.resource import Ref
+
+Parameters = dict[str, dict[str, str]]
+"""Options by `TYPE` or, for one resource, `TYPE#ID`."""
+OPTION = "TYPE[#NAME_OR_ID].KEY=VALUE"
 
 
 class Thing(NamedTuple):
@@ -50,32 +54,56 @@ def _thing(text: str) -> Thing:
     return Thing(type_of(word), name)
 
 
-def parameters(texts: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Options as the engine takes them, by `TYPE` or `TYPE#ID`. Raises Invalid and UsageError."""
-    found: dict[str, dict[str, str]] = {}
+def parameters(texts: Iterable[str]) -> Parameters:
+    """Options as they were typed, by type or `TYPE#NAME_OR_ID`. Raises Invalid and UsageError."""
+    found: Parameters = {}
     for text in texts:
         target, equals, value = text.partition("=")
         place, dot, key = target.rpartition(".")
-        if not (equals and dot and place and key):
-            raise click.UsageError(f"{text!r} is no option; write TYPE[#ID].KEY=VALUE, as in volume.backup_mode=full")
-        word, mark, id = place.partition("#")
-        found.setdefault(type_of(word) + mark + id, {})[key] = value
+        word, mark, name = place.partition("#")
+        if not (equals and dot and word and key) or (mark and not name):
+            raise click.UsageError(f"{text!r} is no option; write {OPTION}, as in volume.backup_mode=full")
+        found.setdefault(type_of(word) + mark + name, {})[key] = value
     return found
 
 
-def in_checkpoint(row: Mapping[str, Any], wanted: Iterable[Thing]) -> list[Ref]:
-    """The resources of a checkpoint that were typed. Raises NotFound, Ambiguous listing the ids."""
-    return [_one(row, thing) for thing in wanted]
+def addressed(parameters: Parameters, whole: Whole) -> Parameters:
+    """The same options, with the ids of the resources that they name.
+
+    A type that the whole has nothing of is told on standard error. Raises NotFound, Ambiguous listing the ids.
+    """
+    found: Parameters = {}
+    for key, given in parameters.items():
+        type, mark, name = key.partition("#")
+        if mark:
+            key = f"{type}#{whole.one(Thing(type, name)).id}"
+        elif all(item["type"] != type for item in whole.resources):
+            click.echo(f"karbor: the options for {type} change nothing: {whole.name} holds none", err=True)
+        found.setdefault(key, {}).update(given)
+    return found
 
 
-def _one(row: Mapping[str, Any], thing: Thing) -> Ref:
-    of_type = [item for item in row["resources"] if item["type"] == thing.type]
-    named = [item for item in of_type if thing.text in (item["id"], item["name"], "")]
-    found = [item for item in named if item["id"] == thing.text] or named
-    if len(found) == 1:
-        return Ref(found[0]["type"], found[0]["id"])
-    if found:
-        ids = ", ".join(item["id"] for item in found)
-        raise Ambiguous(f"checkpoint {row['id']} holds {len(found)} {thing.type} {thing.text!r}: {ids}; give the id")
-    there = ", ".join(f"{item['type']} {item['name']!r}" for item in row["resources"][:10])
-    raise NotFound(f"checkpoint {row['id']} holds no {thing.type} {thing.text!r}; it holds {there or 'nothing'}")
+class Whole(NamedTuple):
+    """What a command is about, whose resources can be named."""
+
+    name: str
+    resources: Sequence[Mapping[str, Any]]
+    """With `type`, `id`, `name`."""
+
+    def one(self, thing: Thing) -> Ref:
+        """The resource that was typed. Raises NotFound, Ambiguous listing the ids."""
+        of_type = [item for item in self.resources if item["type"] == thing.type]
+        named = [item for item in of_type if thing.text in (item["id"], item["name"], "")]
+        found = [item for item in named if item["id"] == thing.text] or named
+        if len(found) == 1:
+            return Ref(found[0]["type"], found[0]["id"])
+        if found:
+            ids = ", ".join(item["id"] for item in found)
+            raise Ambiguous(f"{self.name} holds {len(found)} {thing.type} {thing.text!r}: {ids}; give the id")
+        there = ", ".join(f"{item['type']} {item['name']!r}" for item in self.resources[:10])
+        raise NotFound(f"{self.name} holds no {thing.type} {thing.text!r}; it holds {there or 'nothing'}")
+
+
+def checkpoint(row: Mapping[str, Any]) -> Whole:
+    """A checkpoint, from its row."""
+    return Whole(f"checkpoint {row['id']}", row["resources"])

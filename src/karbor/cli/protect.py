@@ -52,6 +52,8 @@ def protect(
     cloud = workplace.connect()
     workplace.tell_interrupted(cloud.project_id)
     graph = discover(registry.protectables(), cloud, [_ref(cloud, thing) for thing in wanted])
+    there = [{"type": each.type, "id": each.id, "name": each.name} for each in graph.resources.values()]
+    parameters = names.addressed(parameters, names.Whole("the application", there))
     workplace.found()
     id = workplace.engine.start_protect(cloud, keeper, graph, name=name, parameters=parameters)
     return results.carry_out(workplace, cloud, id, wait=not no_wait)

@@ -58,9 +58,10 @@ def restore(
     wanted = names.things(resources)
     parameters = names.parameters(options)
     row = checkpoints.get(workplace.database, checkpoint)
+    whole = names.checkpoint(row)
     request: dict[str, Any] = {
-        "resources": names.in_checkpoint(row, wanted),
-        "parameters": parameters,
+        "resources": [whole.one(thing) for thing in wanted],
+        "parameters": names.addressed(parameters, whole),
         "surroundings": surroundings,
     }
     cloud = workplace.connect()

@@ -19,6 +19,7 @@ class Inventory:
         self._lock = threading.Lock()
         self._kinds: dict[str, threading.Lock] = {}
         self._listed: dict[str, dict[str, Object]] = {}
+        self._others: dict[tuple[str, str], Object | None] = {}
         self._grouped: dict[tuple[str, str], dict[Any, list[Object]]] = {}
 
     def all(self, kind: Kind) -> dict[str, Object]:
@@ -52,5 +53,7 @@ class Inventory:
 
     def any(self, kind: Kind, id: str) -> Object | None:
         """The object, shared, public or external ones too; None where nothing is visible under this id."""
-        known = self._listed.get(kind.name, {})
-        return known.get(id) or kind.get(self.cloud, id)
+        known = self._listed.get(kind.name, {}).get(id)
+        if known is None and (kind.name, id) not in self._others:
+            self._others[kind.name, id] = kind.get(self.cloud, id)
+        return known or self._others[kind.name, id]

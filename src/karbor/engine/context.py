@@ -42,6 +42,10 @@ class ResourceView:
         return [self._scope.graph.resources[child] for child in self._scope.graph.children[self._ref]]
 
     @property
+    def parents(self) -> Sequence[Resource]:
+        return [self._scope.graph.resources[parent] for parent in self._scope.parents[self._ref]]
+
+    @property
     def refers(self) -> Sequence[Ref]:
         return self._scope.graph.refers[self._ref]
 

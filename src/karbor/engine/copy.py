@@ -6,6 +6,7 @@ import json
 
 from karbor import clock
 from karbor.engine.protect import MANIFEST, row_of
+from karbor.engine.run import said
 from karbor.engine.undertaking import Undertaking
 from karbor.model.errors import BankCorrupt, Cancelled
 from karbor.model.manifest import Manifest, SavedResource
@@ -41,7 +42,7 @@ class Copy(Undertaking):
         self.archive.write_manifest(manifest)
         with self.database.begin() as connection:
             checkpoints.put(connection, row_of(manifest, stored=self.archive.stored_bytes(manifest)))
-        bad = [f"{saved.ref.type} {saved.name!r}: {saved.reason}" for saved in manifest.resources if saved.reason]
+        bad = [said(f"{saved.ref.type} {saved.name!r}", saved.reason) for saved in manifest.resources if saved.reason]
         self.end(manifest.outcome, "; ".join(bad) or None)
 
     @property

@@ -8,7 +8,7 @@ from karbor import clock
 from karbor.banks.archive import NoSuchCheckpoint
 from karbor.cloud.kind import KINDS
 from karbor.engine import effects, waiting
-from karbor.engine.run import Run
+from karbor.engine.run import Run, said
 from karbor.engine.scope import Scope
 from karbor.engine.undertaking import Undertaking
 from karbor.model.errors import Cancelled, KarborError, Unauthorized
@@ -30,7 +30,7 @@ class Delete(Undertaking):
         run = Run(scope)
         reasons = run.go()
         refs = list(graph.resources.values())
-        reason = "; ".join([*left, *(f"{refs[node]}: {reason}" for node, reason in reasons.items())])
+        reason = "; ".join([*left, *(said(refs[node], reason) for node, reason in reasons.items())])
         if not reason:
             self.archive.remove(self.project_id, self.checkpoint_id)
             gone = {"status": "deleted", "reason": "", "ended_at": clock.now()}

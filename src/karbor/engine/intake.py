@@ -187,7 +187,7 @@ class Intake:
                     )
                 if row["status"] != "available":
                     raise Invalid(f"checkpoint {checkpoint_id} is {row['status']}; it has to be available for a {verb}")
-                refs = (Ref(item["type"], item["id"]) for item in row["resources"])
+                refs = [Ref(item["type"], item["id"]) for item in row["resources"]]
                 check_options(verb, provider, refs, request["parameters"])
             except (NotFound, Invalid) as error:
                 state = {"status": "fail", "phase": "ended", "error_info": str(error), "ended_at": clock.now()}

@@ -10,8 +10,8 @@ from typing import Any
 from karbor import clock
 from karbor.engine import waiting
 from karbor.engine.discover import discover
-from karbor.engine.request import check_options
-from karbor.engine.run import Run
+from karbor.engine.request import check_options, without_effect
+from karbor.engine.run import Run, said
 from karbor.engine.undertaking import Undertaking
 from karbor.model.errors import Cancelled
 from karbor.model.manifest import Manifest, SavedCloud, SavedPlan, SavedResource
@@ -42,9 +42,12 @@ class Protect(Undertaking):
         manifest = self._committed_manifest(graph)
         self.archive.write_manifest(manifest)
         self._record(manifest)
-        bad = [saved for saved in manifest.resources if saved.reason]
-        reason = "; ".join(f"{saved.ref.type} {saved.name!r}: {saved.reason}" for saved in bad) or None
-        self.end(manifest.outcome, reason)
+        told = [said(f"{saved.ref.type} {saved.name!r}", saved.reason) for saved in manifest.resources if saved.reason]
+        told += (
+            f"the options for {key} had no effect: it is not there any more, or no part of this"
+            for key in self._idle(graph)
+        )
+        self.end(manifest.outcome, "; ".join(told) or None)
 
     def failed(self, reason: str) -> None:
         resources = [{**item, "status": "error", "reason": reason} for item in self.request["plan"]["resources"]]
@@ -59,8 +62,14 @@ class Protect(Undertaking):
             raise Cancelled("the operation was cancelled")
         wanted = [Ref(item["type"], item["id"]) for item in self.request["plan"]["resources"]]
         graph = discover(registry.protectables(), self.cloud, wanted)
-        check_options("protect", self.provider, graph.resources, self.request["parameters"])
+        idle = self._idle(graph)
+        parameters = {key: given for key, given in self.request["parameters"].items() if key not in idle}
+        check_options("protect", self.provider, graph.resources, parameters)
         return graph
+
+    def _idle(self, graph: ResourceGraph) -> list[str]:
+        """What a plan has options for and does not find: no failure, since plans outlive what they name options for."""
+        return without_effect(graph.resources, self.request["parameters"])
 
     def concluded_back(self, reason: str) -> None:
         self.archive.entomb(self.project_id, self.checkpoint_id, reason)

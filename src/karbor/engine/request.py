@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
 from karbor.cloud.connection import Cloud
 from karbor.engine.scope import Scope, Settings
-from karbor.model.errors import BankCorrupt, Blocked
+from karbor.model.errors import BankCorrupt, Blocked, Invalid
 from karbor.model.manifest import Manifest
 from karbor.model.resource import Ref, ResourceGraph
 from karbor.providers import Provider
@@ -104,8 +104,19 @@ class Request:
         )
 
 
-def check_options(verb: str, provider: Provider, refs: Iterable[Ref], parameters: Mapping[str, Any]) -> None:
-    """Raises Invalid when a type has no plug-in or an option does not fit."""
+def check_options(verb: str, provider: Provider, refs: Collection[Ref], parameters: Mapping[str, Any]) -> None:
+    """Raises Invalid when a type has no plug-in, an option does not fit, or one is for a resource not among `refs`."""
     provider.check_parameters(parameters)
     for ref in refs:
         provider.options(verb, ref.type, ref.id, parameters)
+    if nobodys := without_effect(refs, parameters):
+        raise Invalid(
+            f"options are given for {', '.join(nobodys)}, no part of this {verb}; give the id of one that is, or the "
+            "type alone for all of it"
+        )
+
+
+def without_effect(refs: Iterable[Ref], parameters: Mapping[str, Any]) -> list[str]:
+    """The `TYPE#ID` that options are given for and that are not among `refs`."""
+    known = {f"{ref.type}#{ref.id}" for ref in refs}
+    return [key for key, given in parameters.items() if given and "#" in key and key not in known]

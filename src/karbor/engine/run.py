@@ -36,7 +36,7 @@ class Run:
     def __init__(self, scope: Scope, *, stop_on_failure: bool = False, stopping: str = "") -> None:
         self._scope = scope
         self._steps = scope.steps
-        self._parents = scope.graph.parents()
+        self._parents = scope.parents
         self._stop_on_failure = stop_on_failure
         self._stopping = stopping
         self._why_not: dict[int, str] = {}  # steps that must not run, and the failure that is the reason
@@ -231,3 +231,8 @@ def _is_tagged(entry: Entry) -> bool:
 def describe(error: BaseException) -> str:
     """An error in one line; one that nobody foresaw with its class."""
     return str(error) if isinstance(error, KarborError) else f"{type(error).__name__}: {error}"
+
+
+def said(what: object, reason: str) -> str:
+    """A reason with what it is about, which is not named twice."""
+    return reason if str(what) in reason else f"{what}: {reason}"

@@ -65,6 +65,11 @@ class Scope:
     def steps(self) -> Steps:
         return Steps(self.graph)
 
+    @cached_property
+    def parents(self) -> dict[Ref, tuple[Ref, ...]]:
+        """For each resource the ones that need it."""
+        return self.graph.parents()
+
     def tag(self, entry: Entry) -> str:
         """The mark of what `entry` makes: the same in every run of the same operation, and in no other."""
         ref = self.steps.refs[entry.node]

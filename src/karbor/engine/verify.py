@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from karbor.engine.run import Run
+from karbor.engine.run import Run, said
 from karbor.engine.undertaking import Undertaking
 
 
@@ -15,5 +15,5 @@ class Verify(Undertaking):
         self.start(graph)
         reasons = Run(self.scope(graph, self.facts(), self.journal)).go()
         refs = list(graph.resources.values())
-        reason = "; ".join(f"{refs[node]}: {reason}" for node, reason in reasons.items())
+        reason = "; ".join(said(refs[node], reason) for node, reason in reasons.items())
         self.end("fail" if reason else "success", reason or None)

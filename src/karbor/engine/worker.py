@@ -307,7 +307,8 @@ class Engine:
                 raise NotFound(
                     f"checkpoint {checkpoint_id} holds no {ref}; `karbor checkpoint show` lists what it holds"
                 )
-        check_options("restore", provider, graph.resources, parameters or {})
+        part = graph.only(wanted) if wanted else graph
+        check_options("restore", provider, part.resources, parameters or {})
         return row, provider, restore_request(row["project_id"], wanted, parameters, surroundings)
 
     def _run_released(self, cloud: Cloud) -> None:

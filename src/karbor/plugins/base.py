@@ -33,6 +33,10 @@ class Context(Protocol):
         """What it needs, in the order of discovery."""
 
     @property
+    def parents(self) -> Sequence[Resource]:
+        """What of this operation needs it."""
+
+    @property
     def refers(self) -> Sequence[Ref]:
         """What it names."""
 

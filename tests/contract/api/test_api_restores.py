@@ -63,6 +63,7 @@ def test_what_cannot_be_restored_has_failed_with_the_reason(story: Story, member
         ({"provider_id": UNKNOWN}, UNKNOWN),
         ({"parameters": {"OS::No::Thing": {"a": "b"}}}, "OS::No::Thing"),
         ({"parameters": {TYPE: {"nonsense": "b"}}}, "nonsense"),
+        ({"parameters": {f"{TYPE}#{UNKNOWN}": {"restore_name": "b"}}}, f"{TYPE}#{UNKNOWN}"),
     ]
     for changes, reason in cases:
         restore = member.post("/restores", restore_body(story, **changes)).ok("restore")

@@ -151,6 +151,7 @@ def test_attributes_are_set_changed_and_removed(ground: Ground) -> None:
     id = ground.create(IMAGE, {**BODY, "going": "away", "staying": "old"})
     changes = {
         "name": "renamed",
+        "kernel_id": ground.create(IMAGE, BODY),
         "visibility": "community",
         "tags": ["a", "b"],
         "staying": "new",

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from karbor.cli.names import Thing, in_checkpoint, kinds, parameters, things
+from karbor.cli.names import Thing, addressed, checkpoint, kinds, parameters, things
 from karbor.model.errors import Ambiguous, Invalid, NotFound
 from karbor.model.resource import Ref
 
@@ -49,7 +49,7 @@ def test_options_are_sorted_by_what_they_are_for() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["volume", "volume.a", "volume=1", ".a=1", "volume.=1", "=1"])
+@pytest.mark.parametrize("text", ["volume", "volume.a", "volume=1", ".a=1", "volume.=1", "=1", "volume#.a=1", "#x.a=1"])
 def test_half_an_option_is_wrong_usage(text: str) -> None:
     with pytest.raises(click.UsageError, match="is no option"):
         parameters([text])
@@ -67,21 +67,36 @@ ROW: dict[str, Any] = {
 }
 
 
+def found(*texts: str) -> list[Ref]:
+    return [checkpoint(ROW).one(thing) for thing in things(texts)]
+
+
 def test_resources_of_a_checkpoint_by_name_or_id() -> None:
-    assert in_checkpoint(ROW, things(["server/web", "volume/web", "volume/3"])) == [
-        Ref(SERVER, "1"), Ref(VOLUME, "2"), Ref(VOLUME, "3"),
-    ]  # fmt: skip
+    assert found("server/web", "volume/web", "volume/3") == [Ref(SERVER, "1"), Ref(VOLUME, "2"), Ref(VOLUME, "3")]
 
 
 def test_an_id_wins_over_the_same_name() -> None:
-    assert in_checkpoint(ROW, things(["volume/4"])) == [Ref(VOLUME, "4")]
+    assert found("volume/4") == [Ref(VOLUME, "4")]
 
 
 def test_a_name_that_fits_two_lists_the_ids() -> None:
     with pytest.raises(Ambiguous, match="3, 4; give the id"):
-        in_checkpoint(ROW, things(["volume/data"]))
+        found("volume/data")
 
 
 def test_what_is_not_in_the_checkpoint_is_told_with_what_is() -> None:
     with pytest.raises(NotFound, match=r"holds no OS::Nova::Server 'data'; it holds .* 'web'"):
-        in_checkpoint(ROW, things(["server/data"]))
+        found("server/data")
+
+
+def test_options_find_their_resource_by_name_or_id() -> None:
+    given = parameters(["volume#web.a=1", "volume#2.b=2", "volume.c=3", "server#1.d=4"])
+    assert addressed(given, checkpoint(ROW)) == {
+        f"{VOLUME}#2": {"a": "1", "b": "2"}, VOLUME: {"c": "3"}, f"{SERVER}#1": {"d": "4"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "error"), [("volume#nobody.a=1", NotFound), ("volume#data.a=1", Ambiguous)])
+def test_options_for_nobody_or_for_one_of_two_are_refused(text: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        addressed(parameters([text]), checkpoint(ROW))

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from bureau import KEY, SERVICE_USER, Bureau, until
 
+from karbor import clock
 from karbor.cloud.access import find_region
 from karbor.cloud.blockstorage import BACKUP, SNAPSHOT, VOLUME
 from karbor.cloud.delegation import Delegation
@@ -53,6 +54,15 @@ def test_an_operation_has_the_rights_of_its_caller_and_leaves_no_credential(bure
     deleted = bureau.run(bureau.intake.delete(**bureau.who(), checkpoint_id=row["checkpoint_id"]))
     assert deleted["status"] == "deleted"
     assert (bureau.trusts(), list(BACKUP.list(bureau.cloud()))) == ([], [])
+
+
+def test_a_plan_outlives_what_it_has_options_for_and_the_operation_says_so(bureau: Bureau) -> None:
+    gone = f"{VOLUME.type}#{clock.new_id()}"
+    plan = bureau.plan(bureau.application(), **{gone: {"backup_mode": "full"}, f"{IMAGE.type}#{clock.new_id()}": {}})
+    row = bureau.run(bureau.intake.protect(**bureau.who(), provider=bureau.provider, plan=plan, extra_info={}))
+    assert row["status"] == "available", row["error_info"]
+    assert row["error_info"].startswith(f"the options for {gone} had no effect")
+    assert bureau.checkpoint(row)["reason"] == ""
 
 
 def test_the_bytes_of_a_checkpoint_are_those_that_lie_in_the_bank(bureau: Bureau) -> None:

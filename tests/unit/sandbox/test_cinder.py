@@ -260,6 +260,23 @@ def test_types(cinder: Cinder, admin: Connection) -> None:
     assert cinder.show("volume", restored)["volume_type"] == "standard"
 
 
+def test_an_encrypted_type(cinder: Cinder, admin: Connection) -> None:
+    operator = Cinder(admin)
+    type = operator.call("POST", "/types", {"volume_type": {"name": "secret"}})["volume_type"]["id"]
+    encryption = {"provider": "luks", "control_location": "front-end", "cipher": "aes-xts-plain64", "key_size": 256}
+    cinder.call("POST", f"/types/{type}/encryption", {"encryption": encryption}, 403)
+    assert (
+        operator.call("POST", f"/types/{type}/encryption", {"encryption": encryption})["encryption"]["key_size"] == 256
+    )
+    assert operator.call("GET", f"/types/{type}/encryption")["provider"] == "luks"
+    volume, plain, secret = (cinder.volume(size=1, volume_type=name) for name in ("secret", "standard", "secret"))
+    assert [cinder.show("volume", id)["encrypted"] for id in (volume, plain)] == [True, False]
+    backup = cinder.backup(volume)
+    for target, state in ((plain, "error_restoring"), (secret, "available")):
+        cinder.call("POST", f"/backups/{backup}/restore", {"restore": {"volume_id": target}}, 202)
+        assert (cinder.status("volume", target), cinder.status("backup", backup)) == (state, "available")
+
+
 def test_limits_quotas_zones_and_services(cinder: Cinder, cloud: Connection, other: Connection) -> None:
     cinder.snapshot(cinder.volume(size=2))
     absolute = cinder.call("GET", "/limits")["limits"]["absolute"]

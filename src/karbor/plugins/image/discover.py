@@ -11,6 +11,7 @@ from karbor.cloud.kind import Object
 from karbor.cloud.servers import SERVER
 from karbor.model.errors import NotFound
 from karbor.model.resource import Ref, Resource
+from karbor.plugins.image.companions import companions
 from karbor.plugins.project import PROJECT
 
 
@@ -41,7 +42,7 @@ class Images:
             yield _resource(image, server_id=parent.id)
 
     def references_of(self, inventory: Inventory, resource: Resource) -> Iterator[Ref]:
-        return iter(())
+        return (ref for _, ref in companions(inventory.one(IMAGE, resource.id)))
 
 
 def has_data(image: Object) -> bool:

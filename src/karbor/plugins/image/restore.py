@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,16 +10,15 @@ from typing import Any
 from karbor.cloud.connection import Cloud
 from karbor.cloud.images import IMAGE
 from karbor.cloud.kind import Object
+from karbor.model.resource import Ref
 from karbor.plugins.base import Context, Operation
+from karbor.plugins.image.companions import lost_companion, name_companions
 from karbor.plugins.image.data import upload_data
 from karbor.plugins.image.discover import has_data
 from karbor.plugins.image.facts import ImageFacts, image_body, standing
 from karbor.plugins.image.protect import ARTIFACT
 from karbor.plugins.options import option
 from karbor.plugins.surroundings import stands
-
-COMPANIONS = ("kernel_id", "ramdisk_id")
-"""Properties that name other images, without which this one does not boot."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class RestoreImage(Operation):
 
     def on_main(self, ctx: Context) -> None:
         s: ImageFacts = ctx.saved
-        if stands(ctx, IMAGE, _unfit):
+        if stands(ctx, IMAGE, partial(_unfit, ctx.refers)):
             ctx.use(IMAGE, ctx.resource.ref, ctx.resource.id)
             return
         id = ctx.make(IMAGE, ctx.resource.ref, image_body(s, ctx.options.restore_name or s.name))
@@ -51,9 +50,16 @@ class RestoreImage(Operation):
             ctx.note(attribute, "same")
         _note_losses(ctx)
 
+    def on_complete(self, ctx: Context) -> None:
+        image = ctx.new(ctx.resource.ref)
+        if image != ctx.resource.id:
+            name_companions(ctx, image, ctx.saved.properties)
 
-def _unfit(_cloud: Cloud, living: Object) -> str:
-    return "" if has_data(living) else f"is {living['status']} and has no bytes to boot from"
+
+def _unfit(companions: Collection[Ref], cloud: Cloud, living: Object) -> str:
+    if not has_data(living):
+        return f"is {living['status']} and has no bytes to boot from"
+    return lost_companion(companions, cloud, living)
 
 
 def _stands_so(id: str, changes: Mapping[str, Any], cloud: Cloud) -> bool:
@@ -74,10 +80,3 @@ def _note_losses(ctx: Context) -> None:
         ctx.note("visibility", "same")
     if s.members:
         ctx.note("members", "cannot", f"share it again with {', '.join(s.members)}: each of them has to accept it anew")
-    for key in filter(s.properties.__contains__, COMPANIONS):
-        if not ctx.choose(f"{key} is there", partial(_is_there, s.properties[key])):
-            ctx.note(key, "cannot", f"it names image {s.properties[key]}, which is not in this cloud")
-
-
-def _is_there(id: str, cloud: Cloud) -> bool:
-    return IMAGE.get(cloud, id) is not None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from karbor.cloud.images import IMAGE
 from karbor.cloud.inventory import Inventory
 from karbor.cloud.kind import Object
 from karbor.cloud.servers import SERVER
 from karbor.model.errors import NotFound
 from karbor.model.resource import Ref, Resource
+from karbor.plugins.image.companions import companions
 
 GONE = frozenset({"deleted", "soft_deleted"})
 """States (in lower case) of what is no server any more. A broken one is found: its protection fails and says why."""
@@ -37,7 +39,10 @@ class Servers:
         return self.all(inventory)
 
     def references_of(self, inventory: Inventory, resource: Resource) -> Iterator[Ref]:
-        return iter(())
+        """What its own disk needs to boot: the kernel and ramdisk of the image that it booted from."""
+        booted_from = inventory.one(SERVER, resource.id).get("image")  # "" where it boots from a volume
+        image = inventory.any(IMAGE, booted_from["id"]) if booted_from else None
+        return (ref for _, ref in companions(image or {}))
 
 
 def _hidden(server: Object) -> bool:

@@ -7,6 +7,7 @@ from karbor.cloud.servers import SERVER
 from karbor.model.errors import Gone
 from karbor.model.resource import Ref
 from karbor.plugins.base import Context
+from karbor.plugins.image.companions import name_companions
 from karbor.plugins.image.data import save_data, upload_data
 from karbor.plugins.server.bodies import disk_body
 from karbor.plugins.server.facts import disk_facts
@@ -39,6 +40,13 @@ def restore_disk(ctx: Context, name: str) -> None:
     """Make the image that the server called `name` will boot from, which stays: a rebuild needs it."""
     id = ctx.make(IMAGE, disk_of(ctx), disk_body(ctx.saved, name))
     upload_data(ctx, id, ARTIFACT, ctx.saved.disk["data"])
+
+
+def whole_disk(ctx: Context) -> str:
+    """The id of that image, once it names the kernel and ramdisk that are there now."""
+    id = ctx.new(disk_of(ctx))
+    name_companions(ctx, id, ctx.saved.disk["image"]["properties"])
+    return id
 
 
 def disk_of(ctx: Context) -> Ref:

@@ -15,7 +15,7 @@ from karbor.plugins.base import Context, Operation
 from karbor.plugins.options import option
 from karbor.plugins.server import target
 from karbor.plugins.server.bodies import server_body
-from karbor.plugins.server.disk import disk_of, restore_disk
+from karbor.plugins.server.disk import restore_disk, whole_disk
 from karbor.plugins.server.facts import Facts, ServerFacts
 from karbor.plugins.server.floating_ips import restore_floating_ips
 from karbor.plugins.server.ports import restore_ports
@@ -78,7 +78,7 @@ class RestoreServer(Operation):
             name=_name(ctx),
             hostname=target.hostname(ctx, _name(ctx)),
             flavor=flavor,
-            image=ctx.new(disk_of(ctx)) if saved.image else None,
+            image=whole_disk(ctx) if saved.image else None,
             volumes=volumes,
             ports=[ctx.new(Ref(PORT.type, port["id"])) for port in saved.ports],
             zone=target.zone(ctx),

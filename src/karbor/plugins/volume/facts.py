@@ -14,6 +14,9 @@ PROVENANCE = "src_backup_id"
 RESTORABLE = frozenset({"available", "restoring"})
 """States of a backup in which it is good."""
 
+SHOWN = 5
+"""How many snapshots are named."""
+
 
 @dataclass(frozen=True)
 class VolumeFacts:
@@ -70,6 +73,13 @@ def losses(volume: Object) -> Iterable[tuple[str, str]]:
     for key in ("group_id", "consistencygroup_id"):
         if volume.get(key):
             yield key, "a restored volume is in no group; add it by hand"
+
+
+def other_snapshots(snapshots: Iterable[Object], volume_id: str) -> str:
+    """The volume's snapshots that a person keeps, in words, "" where there are none."""
+    theirs = [each for each in snapshots if each["volume_id"] == volume_id and MARK not in (each.get("metadata") or {})]
+    some = [f"{each['name']!r} ({each['id']})" for each in theirs[:SHOWN]]
+    return f"{len(theirs)} of the volume: {', '.join(some)}{', …' if theirs[SHOWN:] else ''}" if theirs else ""
 
 
 def expected_parent(backups: Iterable[Object], taken_at: str) -> str:

@@ -13,7 +13,7 @@ from karbor.model.errors import Failed, Invalid, Refused
 from karbor.model.resource import Ref
 from karbor.plugins.base import Context, Operation
 from karbor.plugins.options import MAX_LENGTH, option
-from karbor.plugins.volume.facts import VolumeFacts, expected_parent, losses, volume_facts
+from karbor.plugins.volume.facts import VolumeFacts, expected_parent, losses, other_snapshots, volume_facts
 
 PROTECTED_STATES = ("available", "in-use")
 
@@ -72,6 +72,9 @@ class ProtectVolume(Operation):
         snapshot = SNAPSHOT.seen(ctx.cloud, ctx.new(_snapshot_of(ctx)))
         taken_at = str(snapshot["created_at"])
         ctx.keep(size=snapshot["size"], taken_at=taken_at)
+        others = other_snapshots(SNAPSHOT.matching(ctx.cloud, volume_id=ctx.resource.id), ctx.resource.id)
+        if others:
+            ctx.not_kept("snapshots", others)
         body = {
             "volume_id": ctx.resource.id,
             "snapshot_id": snapshot["id"],

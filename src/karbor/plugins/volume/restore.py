@@ -9,6 +9,7 @@ from typing import Any
 
 from karbor.cloud.blockstorage import BACKUP, VOLUME, VOLUME_TYPE
 from karbor.cloud.connection import Cloud
+from karbor.cloud.servers import SERVER
 from karbor.model.errors import Blocked, CloudError, DeadlineExceeded, Failed, Gone
 from karbor.plugins.base import Context, Operation
 from karbor.plugins.options import option
@@ -119,7 +120,7 @@ def _backup_size(cloud: Cloud, *, id: str) -> int:
 
 
 def _type(ctx: Context) -> dict[str, str]:
-    """The part of the body that names the volume type."""
+    """The part of the body that names the volume type. Raises Blocked where no restore can go into that."""
     s: VolumeFacts = ctx.saved
     wanted = ctx.options.volume_type
     if not (wanted or s.volume_type):
@@ -128,10 +129,22 @@ def _type(ctx: Context) -> dict[str, str]:
     found = ctx.choose("volume type", partial(_find_type, words=words))
     if found["id"] == s.volume_type_id:
         ctx.note("volume_type", "same")
+    elif s.encrypted and (s.volume_type_id or found["name"] != s.volume_type):
+        raise Blocked(
+            f"{ctx.resource} is encrypted by its type {s.volume_type!r} ({s.volume_type_id}): Cinder restores its "
+            f"backup into no volume of another type, such as {found['name']!r} ({found['id']})"
+        )
     else:
         ctx.note("volume_type", "mapped", f"{s.volume_type} -> {found['name']} ({found['id']})")
     if s.multiattach and not found["multiattach"]:
-        ctx.note("multiattach", "cannot", f"volumes of type {found['name']} can be attached to one server only")
+        why = f"volumes of type {found['name']} can be attached to one server only"
+        servers = [str(parent) for parent in ctx.parents if parent.type == SERVER.type]
+        if len(servers) > 1:
+            raise Blocked(
+                f"{ctx.resource} is attached to {', '.join(servers)}, but {why}; choose another one with the option "
+                "volume_type, or name one of the servers and restore that alone"
+            )
+        ctx.note("multiattach", "cannot", why)
     return {"volume_type": found["id"]}
 
 

@@ -109,6 +109,7 @@ def _new_backup(
         "data_timestamp": snapshot["created_at"] if snapshot else now,
         "source_status": volume["status"],
         "source": {key: volume[key] for key in ("name", "description", "metadata", "image_metadata")},
+        "encrypted_type_id": volume["volume_type_id"] if volume.get("encrypted") else None,
         "restoring_to": None,
         "created_at": now,
         "updated_at": None,

@@ -27,6 +27,7 @@ def new_volume(state: State, request: Request, kind: Object, size: int, **facts:
         "volume_type": kind["name"],
         "volume_type_id": kind["id"],
         "multiattach": is_multiattach(kind),
+        "encrypted": "encryption" in kind,
         "availability_zone": ZONE,
         "snapshot_id": None,
         "source_volid": None,

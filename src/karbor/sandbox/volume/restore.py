@@ -62,13 +62,16 @@ def _new_target(state: State, request: Request, backup: Object, body: dict[str, 
 
 @job("restore.finish")
 def finish(state: State, id: str, backup_id: str, error: bool = False) -> None:
-    """The volume has the backup's bytes; the metadata of the backup's source takes the place of the volume's own."""
+    """The volume has the backup's bytes; the metadata of the backup's source takes the place of the volume's own.
+
+    An encrypted backup goes into volumes of its own type only.
+    """
     volume, backup = state.table("volume").get(id), state.table("backup").get(backup_id)
     if backup is not None:
         change(state, "backup", backup, status="available", restoring_to=None)
     if volume is None:
         return
-    if error or backup is None:
+    if error or backup is None or backup.get("encrypted_type_id") not in (None, volume["volume_type_id"]):
         change(state, "volume", volume, status="error" if volume["status"] == "creating" else "error_restoring")
         return
     disk.copy(state.bytes_of(backup_id), state.bytes_of(id), volume["size"] * disk.GIB)

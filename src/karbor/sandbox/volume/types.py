@@ -121,7 +121,17 @@ def add_extra_specs(state: State, request: Request, id: str) -> Answer:
 
 @route("GET", "/volume/v3/{project}/types/{id}/encryption")
 def show_encryption(state: State, request: Request, id: str) -> Answer:
-    """The encryption of a type is an admin's to see; no type has one here."""
+    """The encryption of a type is an admin's to see."""
     require_admin(request, "volume_extension:volume_type_encryption:get")
-    _by_id(state, id)
-    return Answer(200, {})
+    return Answer(200, _by_id(state, id).get("encryption") or {})
+
+
+@route("POST", "/volume/v3/{project}/types/{id}/encryption")
+def add_encryption(state: State, request: Request, id: str) -> Answer:
+    """Have volumes of this type encrypted from now on; their bytes stay as they are here."""
+    require_admin(request, "volume_extension:volume_type_encryption:create")
+    names = ("provider", "control_location", "cipher", "key_size")
+    kind = _by_id(state, id)
+    kind["encryption"] = {**body_of(request, "encryption", names), "volume_type_id": id, "encryption_id": new_id()}
+    state.save("volume_type", kind)
+    return Answer(200, {"encryption": kind["encryption"]})

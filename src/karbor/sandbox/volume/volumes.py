@@ -77,7 +77,7 @@ def view_volume(request: Request, volume: Object) -> dict[str, Any]:
     view |= {
         "metadata": metadata,
         "bootable": str(volume["bootable"]).lower(),
-        "encrypted": False,
+        "encrypted": volume.get("encrypted", False),
         "links": _links(request, volume),
         "replication_status": None,
         "consistencygroup_id": None,
