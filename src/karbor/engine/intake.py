@@ -45,7 +45,7 @@ class Intake:
         """Take in the protection of a plan (`id`, `name`, `resources`, `parameters`), which is discovered when it runs.
 
         The operation's id; its row names the new checkpoint. Both rows are added in the transaction of `connection`,
-        or in one of their own.
+        or in one of their own. Parameters for types that the provider has no plug-in for are of no use and left out.
         """
         shown = {
             "id": plan["id"], "name": plan["name"], "provider_id": provider.id,
@@ -55,8 +55,12 @@ class Intake:
             **self._common(project_id, user_id, provider, credential),
             "scheduled_operation_id": scheduled_operation_id,
         }
+        given = plan.get("parameters") or {}
+        parameters = {
+            key: options or {} for key, options in given.items() if key.partition("#")[0] in provider.plugins
+        }  # fmt: skip
         with self._transaction(connection) as own:
-            return add_protect(own, shown, plan.get("parameters") or {}, extra_info, **common)
+            return add_protect(own, shown, parameters, extra_info, **common)
 
     def restore(
         self, *, project_id: str, user_id: str, provider: Provider, checkpoint_id: str,

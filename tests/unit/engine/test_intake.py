@@ -94,6 +94,13 @@ def test_a_protection_is_two_rows_and_is_due(desk: Desk) -> None:
     assert desk.provider.archive.bank_id() == ""  # nothing was written to the bank
 
 
+def test_of_the_plans_parameters_those_are_taken_that_the_provider_has_a_plug_in_for(desk: Desk) -> None:
+    parameters = {"OS::Manila::Share": {"x": "y"}, "OS::Manila::Share#1": {}, TOY.type: None, f"{TOY.type}#toy 0": None}
+    plan = {**desk.plan(), "parameters": parameters}
+    id = desk.intake.protect(**desk.who, provider=desk.provider, plan=plan, extra_info={})
+    assert desk.row(id)["request"]["parameters"] == {TOY.type: {}, f"{TOY.type}#toy 0": {}}
+
+
 def test_the_rows_come_and_go_with_the_transaction_of_the_caller(desk: Desk) -> None:
     with desk.database.connect() as connection:
         transaction = connection.begin()
