@@ -241,13 +241,13 @@ def tick(rig: Rig, service: Service) -> Callable[[], None]:
 def fire(member: Client, rig: Rig, tick: Callable[[], None]) -> Fire:
     """Makes a scheduled operation's trigger due now, and waits for the end of its run; the firing as it is shown."""
 
+    moving = ("due", "protecting", "needs credentials")
+
     def fire(schedule: dict[str, Any]) -> dict[str, Any]:
         schedules.update_trigger(rig.database, schedule["trigger_id"], next_at=clock.now())
         tick()
         path = f"/scheduled_operations/{schedule['id']}"
-        shown = member.until(
-            path, "scheduled_operation", lambda found: found["firings"][0]["status"] not in ("due", "protecting")
-        )
+        shown = member.until(path, "scheduled_operation", lambda found: found["firings"][0]["status"] not in moving)
         return dict(shown["firings"][0])
 
     return fire
