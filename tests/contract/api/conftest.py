@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from api_client import LIMITS, NOOP, OS_INFRA, Api, Belongings, Client, plan_body
 from saved_volume import PATH, TYPE, Story
-from scheduling import Fire
+from scheduling import Fire, create
 
 from karbor import clock, config, notifier
 from karbor.api import policy
@@ -230,6 +230,13 @@ def sent(trigger: str, plan: str) -> dict[str, Any]:
         "trigger_id": trigger,
         "operation_definition": definition,
     }
+
+
+@pytest.fixture
+def schedule(member: Client, sent: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    made = create(member, sent)
+    yield made
+    member.delete(f"/scheduled_operations/{made['id']}")
 
 
 @pytest.fixture

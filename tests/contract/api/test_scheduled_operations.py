@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,13 +19,6 @@ from karbor.store import operations, schedules, schema
 from karbor.testing.rig import Rig
 
 KEYS = {"id", "name", "description", "operation_type", "trigger_id", "operation_definition", "enabled"}
-
-
-@pytest.fixture
-def schedule(member: Client, sent: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    made = create(member, sent)
-    yield made
-    member.delete(f"/scheduled_operations/{made['id']}")
 
 
 def test_create_answers_the_operation_and_makes_one_trust(member: Client, rig: Rig, sent: dict[str, Any]) -> None:

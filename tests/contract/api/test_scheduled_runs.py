@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from api_client import OS_INFRA, Client, plan_body
 from cryptography.fernet import Fernet
 from scheduling import Fire, create, trusts
 
+from karbor import clock
 from karbor.api.service import Service
 from karbor.cloud.blockstorage import VOLUME
 from karbor.store import schedules, schema
@@ -95,3 +97,38 @@ def test_a_new_credential_takes_the_old_ones_rights_away(
     assert fire(made)["status"] == "available"
     member.delete(path).ok()
     assert trusts(rig) == before
+
+
+def test_what_was_due_while_it_was_off_is_not_made_up_for(
+    member: Client, rig: Rig, sent: dict[str, Any], fire: Fire, tick: Callable[[], None]
+) -> None:
+    off, on = create(member, sent), create(member, sent)
+    path = f"/scheduled_operations/{off['id']}"
+    member.put(path, {"scheduled_operation": {"enabled": False}}).ok()
+    schedules.update_trigger(rig.database, off["trigger_id"], next_at=clock.now())
+    member.put(path, {"scheduled_operation": {"enabled": True}}).ok()
+    tick()
+    assert member.get(path).ok("scheduled_operation")["firings"] == []
+    other = member.until(
+        f"/scheduled_operations/{on['id']}", "scheduled_operation", lambda found: found["firings"][0]["checkpoint_id"]
+    )
+    assert len(other["firings"]) == 1
+    assert fire(off)["status"] == "available"
+    for made in (off, on):
+        member.delete(f"/scheduled_operations/{made['id']}").ok()
+
+
+def test_what_a_changed_trigger_had_missed_is_started_or_told_of(
+    member: Client, rig: Rig, schedule: dict[str, Any], tick: Callable[[], None]
+) -> None:
+    schedules.update(rig.database, schedule["id"], created_at="2026-01-01T00:00:00.000000")
+    path, trigger = f"/scheduled_operations/{schedule['id']}", f"/triggers/{schedule['trigger_id']}"
+    properties = {**member.get(trigger).ok("trigger_info")["properties"], "start_time": "2026-01-01 00:00:00"}
+    yesterday, now = clock.days_ago(1), clock.now()
+    for due, window in ((yesterday, 25), (now, 30)):
+        schedules.update_trigger(rig.database, schedule["trigger_id"], next_at=due)
+        member.put(trigger, {"trigger_info": {"properties": {**properties, "window": window}}}).ok()
+    tick()
+    shown = member.until(path, "scheduled_operation", lambda found: found["firings"][0]["status"] == "available")
+    assert [firing["due_at"] for firing in shown["firings"]] == [now, yesterday]
+    assert (shown["firings"][1]["status"], "window" in shown["firings"][1]["reason"]) == ("dropped", True)

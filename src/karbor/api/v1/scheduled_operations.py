@@ -10,12 +10,14 @@ from typing import Any
 import falcon
 import sqlalchemy as sa
 
+from karbor import clock
 from karbor.api import bodies, events, paging, policy, shapes
 from karbor.api.bodies import Body
 from karbor.api.faults import Fault
 from karbor.api.service import Answer, Service
 from karbor.model.caller import Caller
 from karbor.model.errors import CloudError, Forbidden, Invalid, KarborError, Unauthorized
+from karbor.schedule import due
 from karbor.store import plans, schedules, schema, trusts
 
 LOG = logging.getLogger(__name__)
@@ -159,6 +161,11 @@ def update(service: Service, caller: Caller, request: falcon.Request, id: str) -
     row = _find(service, request, "scheduled_operation:update", id)
     changes = UPDATE.read(request)
     shown = {**row, **changes}
+    if shown["enabled"] and not row["enabled"]:
+        trigger, limits = schedules.trigger(service.database, row["trigger_id"]), service.limits
+        due.claim(
+            service.database, trigger, clock.now(), window=limits.min_window, min_interval=limits.min_interval
+        )  # fmt: skip
     if "credential" in changes:
         _renew(service, caller, row, changes)
     else:
