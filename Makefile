@@ -8,7 +8,7 @@ SERVICE := tests/contract/api tests/service tests/unit/serving tests/unit/schedu
 # What a database decides: claims and races, the schedule's firings, quotas, pages of lists
 DATABASE := tests/unit/store tests/unit/schedule $(addprefix tests/unit/engine/test_,conductor.py conductors.py conductor_load.py) \
 	tests/unit/serving/test_manage.py tests/service/test_serve.py::test_api_and_engine_from_configuration_files \
-	$(addprefix tests/contract/api/test_,api_checkpoints.py api_copies.py api_lists.py api_quotas.py api_restores.py scheduled_operations.py)
+	$(addprefix tests/contract/api/test_,api_checkpoints.py api_copies.py api_lists.py api_quotas.py api_restores.py scheduled_operations.py scheduled_runs.py)
 
 .PHONY: venv venv-clients demo test lint test-api test-mariadb test-postgresql test-kill test-openstack clean
 

@@ -8,6 +8,7 @@ from karbor import clock
 from karbor.banks.archive import NoSuchCheckpoint
 from karbor.cloud.kind import KINDS
 from karbor.engine import effects, waiting
+from karbor.engine.intake import WAS
 from karbor.engine.run import Run, said
 from karbor.engine.scope import Scope
 from karbor.engine.undertaking import Undertaking
@@ -21,6 +22,8 @@ class Delete(Undertaking):
     fail_status = "error-deleting"
 
     def forward(self) -> None:
+        if WAS in self.request:  # what ends it from here on can leave no whole checkpoint any more
+            self.journal.update_operation(request={key: value for key, value in self.request.items() if key != WAS})
         self.archive.entomb(self.project_id, self.checkpoint_id, "deleted by its owner")
         self._record("deleting")
         graph = self._graph()

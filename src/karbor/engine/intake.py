@@ -45,7 +45,7 @@ class Intake:
         """Take in the protection of a plan (`id`, `name`, `resources`, `parameters`), which is discovered when it runs.
 
         The operation's id; its row names the new checkpoint. Both rows are added in the transaction of `connection`,
-        or in one of their own.
+        or in one of their own. Parameters for types that the provider has no plug-in for are of no use and left out.
         """
         shown = {
             "id": plan["id"], "name": plan["name"], "provider_id": provider.id,
@@ -55,8 +55,12 @@ class Intake:
             **self._common(project_id, user_id, provider, credential),
             "scheduled_operation_id": scheduled_operation_id,
         }
+        given = plan.get("parameters") or {}
+        parameters = {
+            key: options or {} for key, options in given.items() if key.partition("#")[0] in provider.plugins
+        }  # fmt: skip
         with self._transaction(connection) as own:
-            return add_protect(own, shown, plan.get("parameters") or {}, extra_info, **common)
+            return add_protect(own, shown, parameters, extra_info, **common)
 
     def restore(
         self, *, project_id: str, user_id: str, provider: Provider, checkpoint_id: str,
@@ -95,7 +99,8 @@ class Intake:
         """Take in the deletion of a checkpoint; the operation's id.
 
         It is looked at and added in the transaction of `connection`, or in one of its own: of two that ask for the
-        same at once, one is refused. The checkpoint is `deleting` from then on, and is restored and verified no more.
+        same at once, one is refused. The checkpoint is `deleting` from then on, and is restored and verified no more,
+        unless the deletion ends before it has begun.
         Raises NotFound, Forbidden (another project's), Invalid (not in this state, or something else uses it).
         """
         with self._transaction(connection) as own:
@@ -105,8 +110,8 @@ class Intake:
             check_deletable(own, row)
             checkpoints.change(own, row["id"], status="deleting", reason="")
             return operations.add(
-                own, operation_type="delete", status=operations.STARTED["delete"], checkpoint_id=row["id"], request={},
-                scheduled_operation_id=scheduled_operation_id,
+                own, operation_type="delete", status=operations.STARTED["delete"], checkpoint_id=row["id"],
+                request=delete_request(row), scheduled_operation_id=scheduled_operation_id,
                 **self._common(project_id, user_id, provider_of(self._providers, row), credential),
             )  # fmt: skip
 
@@ -260,6 +265,12 @@ def restore_request(
     }
 
 
+def delete_request(checkpoint: Row) -> dict[str, Any]:
+    """What a deletion is asked to do: what a checkpoint `was` that is whole until it begins."""
+    whole = checkpoint["status"] in ("available", "error")
+    return {WAS: {name: checkpoint[name] for name in ("status", "reason")}} if whole else {}
+
+
 def provider_of(providers: Mapping[str, Provider], row: Row) -> Provider:
     """The provider of a checkpoint or operation. Raises NotFound."""
     try:
@@ -297,21 +308,28 @@ def rollback_of(row: Row) -> dict[str, Any]:
 
 
 def end_unstarted(database: sa.Engine, row: Row, reason: str) -> bool:
-    """End an operation that has done nothing yet and that nobody runs; False where an engine has claimed it since."""
-    status, ended_at = _UNSTARTED.get(row["operation_type"], "fail"), clock.now()
-    changes: dict[str, Any] = {"status": status, "reason": reason}
-    if row["operation_type"] in ("protect", "copy"):
+    """End an operation that has done nothing yet and that nobody runs; False where an engine has claimed it since.
+
+    A checkpoint that was to be deleted is what it was before.
+    """
+    verb, ended_at = row["operation_type"], clock.now()
+    was = row["request"].get(WAS)
+    status = "fail" if was else _UNSTARTED.get(verb, "fail")
+    changes: dict[str, Any] = was or {"status": status, "reason": reason}
+    if verb in ("protect", "copy"):
         changes |= {"ended_at": ended_at, "bytes_in_bank": 0}
     with database.begin() as connection:
         if not operations.let_go(
             connection, row["id"], row["epoch"], phase="ended", status=status, error_info=reason, ended_at=ended_at
         ):
             return False
-        if row["operation_type"] in _UNSTARTED:
+        if verb in _UNSTARTED:
             checkpoints.change(connection, row["checkpoint_id"], **changes)
     return True
 
 
 CANCELLED = "the operation was cancelled"
+WAS = "was"
+"""Where the request of a deletion has the status and reason that its checkpoint had, until the deletion begins."""
 _UNSTARTED = {"protect": "error", "copy": "error", "delete": "error-deleting"}
-"""The status of an operation that has ended without having begun, where it is not `fail`."""
+"""The status of an operation that has ended without having begun, where it is not `fail`; its checkpoint's too."""

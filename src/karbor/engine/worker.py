@@ -18,6 +18,7 @@ from karbor.engine.intake import (
     CANCELLED,
     add_protect,
     check_deletable,
+    delete_request,
     end_unstarted,
     provider_of,
     restore_request,
@@ -146,6 +147,7 @@ class Engine:
         if verb == "delete":
             with reading(self.database) as connection:
                 check_deletable(connection, row)
+            request |= delete_request(row)
         provider.archive.bank_id()  # an unreadable bank is known now
         parameters = request.get("parameters", {})
         if verb == "verify" or parameters:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,19 +14,14 @@ from karbor import clock
 from karbor.engine.intake import Intake, provider_of
 from karbor.model.errors import KarborError
 from karbor.providers import Provider
-from karbor.schedule import retention
-from karbor.schedule.timetable import Timetable
+from karbor.schedule import due, retention
 from karbor.store import checkpoints, operations, plans, quotas, schedules
 
 LOG = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 
-LOOK_BACK = datetime.timedelta(days=31)
-"""Firings that were missed longer ago than this are not counted one by one."""
 LIMITS = ("max_backups", "retention_duration")
 """What a scheduled operation may say of how many checkpoints stay, and how long."""
-RECORDED = 100
-"""So many dropped firings of one downtime are recorded at most, the newest."""
 
 
 class Ticker:
@@ -92,7 +85,7 @@ class Ticker:
         came_in = False
         for trigger in schedules.due_triggers(self._database, now):
             with _apart("trigger", trigger["id"]):
-                self._claim(trigger, now)
+                due.claim(self._database, trigger, now, window=self._window, min_interval=self._min_interval)
         for firing in schedules.pending(self._database):
             with _apart("the start of firing", firing["id"]):
                 came_in |= self._begin(firing, now)
@@ -110,44 +103,12 @@ class Ticker:
                 LOG.exception("the schedule could not do all that is due; it goes on in %s s", self._poll)
             self._stopping.wait(self._poll)
 
-    def _claim(self, trigger: Row, now: str) -> None:
-        """Take a trigger's firings up to now. One whose firings cannot be told any more has no next one."""
-        last = schedules.last_firing(self._database, trigger["id"])
-        try:
-            reasons, next_at = self._due(trigger, last, now)
-        except Exception as error:
-            LOG.error("trigger %s fires no more: %s", trigger["id"], error, exc_info=_is_unforeseen(error))
-            reason = f"the trigger fires no more until its properties are changed: {_reason(error)}"
-            reasons, next_at = {trigger["next_at"]: reason}, None
-        schedules.claim(self._database, trigger, reasons, next_at)
-
-    def _due(self, trigger: Row, last: str | None, now: str) -> tuple[dict[str, str], str | None]:
-        """A trigger's firings up to now and the next one; `last` is the last that was not dropped.
-
-        Each has the reason why it is dropped. The newest has none and is to be started, unless it is too late or comes
-        too soon: an interval that is too short is refused when a trigger is made, but not all its years are looked at.
-        """
-        timetable = Timetable(trigger["properties"])
-        moments = deque([trigger["next_at"]], maxlen=RECORDED)
-        moments.extend(timetable.between(max(trigger["next_at"], _earlier(now)), now))
-        newest, window = moments[-1], self._window_of(trigger["properties"])
-        soon = ""
-        if last is not None and timetable.apart(last, newest) < self._min_interval:
-            soon = f"it comes less than {self._min_interval} seconds, the least interval, after the firing of {last}"
-        reasons = {
-            moment: _late(window) if _is_late(moment, window, now) else soon or "a later firing is due already"
-            for moment in moments
-        }
-        if not _is_late(newest, window, now):
-            reasons[newest] = soon
-        return reasons, timetable.next_after(now)
-
     def _begin(self, firing: Row, now: str) -> bool:
         """Start the run of a firing, if no other engine does; whether it was."""
         try:
-            window = self._window_of(firing["properties"])
-            if _is_late(firing["due_at"], window, now):
-                self._settle(firing, schedules.DROPPED, _late(window))
+            late = due.late(firing["due_at"], due.window_of(firing["properties"], self._window), now)
+            if late:
+                self._settle(firing, schedules.DROPPED, late)
                 return False
             if not firing["enabled"]:
                 self._settle(firing, schedules.DROPPED, "the scheduled operation was switched off")
@@ -157,8 +118,8 @@ class Ticker:
             raise  # the next tick tries again, until the window is over
         except Exception as error:
             schedule = firing["scheduled_operation_id"]
-            LOG.warning("scheduled operation %s did not start: %s", schedule, error, exc_info=_is_unforeseen(error))
-            self._settle(firing, schedules.FAILED, _reason(error))
+            LOG.warning("scheduled operation %s did not start: %s", schedule, error, exc_info=due.is_unforeseen(error))
+            self._settle(firing, schedules.FAILED, due.reason(error))
             return False
 
     def _start(self, firing: Row) -> bool:
@@ -230,9 +191,6 @@ class Ticker:
         with self._database.begin() as connection:
             schedules.settle(connection, firing["id"], status, reason)
 
-    def _window_of(self, properties: Mapping[str, Any]) -> int:
-        return int(properties.get("window", self._window))
-
 
 def _full_every(operation_type: str) -> int:
     """A plain protection does what its plan says, always in full where that says nothing."""
@@ -246,25 +204,3 @@ def _apart(what: str, id: str) -> Iterator[None]:
         yield
     except Exception:
         LOG.exception("%s %s could not be looked after; the next tick tries again", what, id)
-
-
-def _is_unforeseen(error: Exception) -> bool:
-    return not isinstance(error, KarborError)
-
-
-def _reason(error: Exception) -> str:
-    """What is told to the owner of a schedule; of an error that nobody foresaw the log has more."""
-    return f"{type(error).__name__}: {error}" if _is_unforeseen(error) else str(error)
-
-
-def _late(window: int) -> str:
-    return f"no engine could start it within its window of {window} seconds"
-
-
-def _is_late(moment: str, window: int, now: str) -> bool:
-    end = datetime.datetime.fromisoformat(moment) + datetime.timedelta(seconds=window)
-    return end.isoformat(timespec="microseconds") < now
-
-
-def _earlier(now: str) -> str:
-    return (datetime.datetime.fromisoformat(now) - LOOK_BACK).isoformat(timespec="microseconds")

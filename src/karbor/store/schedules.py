@@ -68,6 +68,12 @@ def update(database: sa.Engine, id: str, **changes: Any) -> None:
         connection.execute(sa.update(_SCHEDULED).where(_SCHEDULED.c.id == id).values(changes))
 
 
+def renew(connection: sa.Connection, row: Row, **changes: Any) -> bool:
+    """As `update`, with a new credential; False where the scheduled operation has another than when it was read."""
+    same = (_SCHEDULED.c.id == row["id"]) & (_SCHEDULED.c.credential == row["credential"])
+    return connection.execute(sa.update(_SCHEDULED).where(same).values(changes)).rowcount == 1
+
+
 def switch_off(connection: sa.Connection, id: str) -> None:
     """From the end of this transaction on no run of it begins that has not been claimed."""
     connection.execute(sa.update(_SCHEDULED).where(_SCHEDULED.c.id == id).values(enabled=False))

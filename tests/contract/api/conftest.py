@@ -8,12 +8,14 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from api_client import LIMITS, NOOP, OS_INFRA, Api, Belongings, Client, plan_body
 from saved_volume import PATH, TYPE, Story
+from scheduling import Fire, create
 
-from karbor import config, notifier
+from karbor import clock, config, notifier
 from karbor.api import policy
 from karbor.api.app import make_app
 from karbor.api.service import Service
@@ -25,8 +27,9 @@ from karbor.engine.intake import Intake
 from karbor.engine.worker import Engine
 from karbor.notifier import Notifier
 from karbor.plugins import registry
+from karbor.schedule.tick import Ticker
 from karbor.serving.http import Server
-from karbor.store import services
+from karbor.store import schedules, services
 from karbor.store.sealed import Seal
 from karbor.testing.rig import Rig
 
@@ -200,3 +203,58 @@ def story(api: Api) -> Iterator[Story]:
     checkpoint = client.ended(f"{PATH}/{created['id']}", "checkpoint")
     yield Story(volume, plan, created, checkpoint)
     VOLUME.delete(client.cloud, volume)
+
+
+@pytest.fixture
+def trigger(member: Client) -> str:
+    properties = {"format": "crontab", "pattern": "0 3 1 1 *"}
+    body = {"trigger_info": {"name": "yearly", "type": "time", "properties": properties}}
+    return str(member.post("/triggers", body).ok("trigger_info")["id"])
+
+
+@pytest.fixture
+def plan(member: Client) -> Iterator[str]:
+    body = plan_body(("OS::Keystone::Project", member.project_id, "all"))
+    id = str(member.post("/plans", body).ok("plan")["id"])
+    yield id
+    member.delete(f"/plans/{id}")
+
+
+@pytest.fixture
+def sent(trigger: str, plan: str) -> dict[str, Any]:
+    """What makes a scheduled operation."""
+    definition = {"provider_id": NOOP, "plan_id": plan}
+    return {
+        "name": "nightly",
+        "operation_type": "protect",
+        "trigger_id": trigger,
+        "operation_definition": definition,
+    }
+
+
+@pytest.fixture
+def schedule(member: Client, sent: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    made = create(member, sent)
+    yield made
+    member.delete(f"/scheduled_operations/{made['id']}")
+
+
+@pytest.fixture
+def tick(rig: Rig, service: Service) -> Callable[[], None]:
+    return Ticker(rig.database, service.intake, rig.providers, wake=service.wake).tick
+
+
+@pytest.fixture
+def fire(member: Client, rig: Rig, tick: Callable[[], None]) -> Fire:
+    """Makes a scheduled operation's trigger due now, and waits for the end of its run; the firing as it is shown."""
+
+    moving = ("due", "protecting", "needs credentials")
+
+    def fire(schedule: dict[str, Any]) -> dict[str, Any]:
+        schedules.update_trigger(rig.database, schedule["trigger_id"], next_at=clock.now())
+        tick()
+        path = f"/scheduled_operations/{schedule['id']}"
+        shown = member.until(path, "scheduled_operation", lambda found: found["firings"][0]["status"] not in moving)
+        return dict(shown["firings"][0])
+
+    return fire

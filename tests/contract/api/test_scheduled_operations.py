@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,60 +11,14 @@ import pytest
 import requests
 import sqlalchemy as sa
 from api_client import NOOP, OS_INFRA, PATIENCE, UNKNOWN, Api, Client, plan_body
+from scheduling import Fire, create, trusts
 
 from karbor import clock
-from karbor.api.service import Service
 from karbor.cloud.blockstorage import BACKUP, VOLUME
-from karbor.schedule.tick import Ticker
 from karbor.store import operations, schedules, schema
 from karbor.testing.rig import Rig
 
 KEYS = {"id", "name", "description", "operation_type", "trigger_id", "operation_definition", "enabled"}
-
-
-@pytest.fixture
-def trigger(member: Client) -> str:
-    properties = {"format": "crontab", "pattern": "0 3 1 1 *"}
-    body = {"trigger_info": {"name": "yearly", "type": "time", "properties": properties}}
-    return str(member.post("/triggers", body).ok("trigger_info")["id"])
-
-
-@pytest.fixture
-def plan(member: Client) -> Iterator[str]:
-    body = plan_body(("OS::Keystone::Project", member.project_id, "all"))
-    id = str(member.post("/plans", body).ok("plan")["id"])
-    yield id
-    member.delete(f"/plans/{id}")
-
-
-@pytest.fixture
-def sent(trigger: str, plan: str) -> dict[str, Any]:
-    """What makes a scheduled operation."""
-    definition = {"provider_id": NOOP, "plan_id": plan}
-    return {
-        "name": "nightly",
-        "operation_type": "protect",
-        "trigger_id": trigger,
-        "operation_definition": definition,
-    }
-
-
-def create(client: Client, sent: dict[str, Any], **more: Any) -> dict[str, Any]:
-    body = {"scheduled_operation": {**sent, **more}}
-    return dict(client.post("/scheduled_operations", body).ok("scheduled_operation"))
-
-
-@pytest.fixture
-def schedule(member: Client, sent: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    made = create(member, sent)
-    yield made
-    member.delete(f"/scheduled_operations/{made['id']}")
-
-
-def trusts(rig: Rig) -> set[str]:
-    """The trusts of the sandbox's Keystone that are good."""
-    with rig.sandbox.state.lock:
-        return {id for id, trust in rig.sandbox.state.table("trust").items() if not trust["deleted_at"]}
 
 
 def test_create_answers_the_operation_and_makes_one_trust(member: Client, rig: Rig, sent: dict[str, Any]) -> None:
@@ -265,30 +219,6 @@ class Credentials:
 @pytest.fixture
 def credentials(api: Api, member: Client, rig: Rig) -> Credentials:
     return Credentials(api, member, rig)
-
-
-Fire = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-@pytest.fixture
-def tick(rig: Rig, service: Service) -> Callable[[], None]:
-    return Ticker(rig.database, service.intake, rig.providers, wake=service.wake).tick
-
-
-@pytest.fixture
-def fire(member: Client, rig: Rig, tick: Callable[[], None]) -> Fire:
-    """Makes a scheduled operation's trigger due now, and waits for the end of its run; the firing as it is shown."""
-
-    def fire(schedule: dict[str, Any]) -> dict[str, Any]:
-        schedules.update_trigger(rig.database, schedule["trigger_id"], next_at=clock.now())
-        tick()
-        path = f"/scheduled_operations/{schedule['id']}"
-        shown = member.until(
-            path, "scheduled_operation", lambda found: found["firings"][0]["status"] not in ("due", "protecting")
-        )
-        return dict(shown["firings"][0])
-
-    return fire
 
 
 def test_with_a_delegated_token_a_schedule_is_refused_at_once_or_gets_a_credential(

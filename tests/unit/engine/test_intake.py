@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from toys import Room, toys
+from toys import Room, killed_at, toys
 
 from karbor import clock
 from karbor.banks.archive import Archive
@@ -92,6 +93,13 @@ def test_a_protection_is_two_rows_and_is_due(desk: Desk) -> None:
     assert checkpoint["extra_info"] == {"created_by": "manual", "trigger_id": "t"}
     assert due(desk) == [row["id"]]
     assert desk.provider.archive.bank_id() == ""  # nothing was written to the bank
+
+
+def test_of_the_plans_parameters_those_are_taken_that_the_provider_has_a_plug_in_for(desk: Desk) -> None:
+    parameters = {"OS::Manila::Share": {"x": "y"}, "OS::Manila::Share#1": {}, TOY.type: None, f"{TOY.type}#toy 0": None}
+    plan = {**desk.plan(), "parameters": parameters}
+    id = desk.intake.protect(**desk.who, provider=desk.provider, plan=plan, extra_info={})
+    assert desk.row(id)["request"]["parameters"] == {TOY.type: {}, f"{TOY.type}#toy 0": {}}
 
 
 def test_the_rows_come_and_go_with_the_transaction_of_the_caller(desk: Desk) -> None:
@@ -214,15 +222,59 @@ def test_a_deletion_that_fails_before_it_begins_leaves_its_reason(desk: Desk) ->
     assert again["status"] == "deleted", again["error_info"]
 
 
-def test_a_deletion_that_is_given_up_before_it_begins_can_be_asked_for_again(desk: Desk) -> None:
+@pytest.mark.parametrize("state", [("available", ""), ("error", "a toy: it broke")], ids=["available", "error"])
+def test_a_deletion_that_is_given_up_before_it_begins_leaves_the_checkpoint_as_it_was(
+    desk: Desk, state: tuple[str, str]
+) -> None:
     checkpoint = desk.checkpoint()
+    checkpoints.update(desk.database, checkpoint, status=state[0], reason=state[1])
     id = desk.intake.delete(**desk.who, checkpoint_id=checkpoint)
     operations.update(desk.database, id, status="needs credentials", credential=None)
     desk.intake.cancel(id)
-    assert desk.row(id)["status"] == "error-deleting"
-    found = checkpoints.get(desk.database, checkpoint)
-    assert (found["status"], found["reason"]) == ("error-deleting", "the operation was cancelled")
-    desk.intake.delete(**desk.who, checkpoint_id=checkpoint)
+    row, found = desk.row(id), checkpoints.get(desk.database, checkpoint)
+    assert (row["status"], row["phase"], row["error_info"]) == ("fail", "ended", "the operation was cancelled")
+    assert (found["status"], found["reason"]) == state
+    again = desk.intake.delete(**desk.who, checkpoint_id=checkpoint)
+    assert desk.engine().run(again, desk.cloud)["status"] == "deleted"
+
+
+def test_a_deletion_that_a_command_took_in_leaves_the_checkpoint_as_it_was_too(desk: Desk) -> None:
+    checkpoint = desk.checkpoint()
+    id = desk.engine().start("delete", desk.cloud, checkpoint)
+    desk.intake.cancel(id)
+    assert desk.row(id)["status"] == "fail"
+    assert checkpoints.get(desk.database, checkpoint)["status"] == "available"
+
+
+def test_a_deletion_of_what_is_half_deleted_already_does_not_make_it_whole(desk: Desk) -> None:
+    checkpoint = desk.checkpoint()
+    for half in ("deleting", "error-deleting"):
+        checkpoints.update(desk.database, checkpoint, status=half)
+        id = desk.intake.delete(**desk.who, checkpoint_id=checkpoint)
+        desk.intake.cancel(id)
+        assert desk.row(id)["status"] == "error-deleting"
+        found = checkpoints.get(desk.database, checkpoint)
+        assert (found["status"], found["reason"]) == ("error-deleting", "the operation was cancelled")
+
+
+def test_a_cancelled_deletion_of_an_engine_that_died_leaves_the_checkpoint_whole_or_says_that_it_is_not(
+    desk: Desk,
+) -> None:
+    states: set[str] = set()
+    for moment in itertools.count():
+        checkpoint = desk.checkpoint()
+        id = desk.intake.delete(**desk.who, checkpoint_id=checkpoint)
+        if not killed_at(desk, id, moment):
+            break
+        if desk.row(id)["phase"] != "ended":
+            desk.intake.cancel(id)
+        if desk.row(id)["phase"] != "ended":
+            desk.engine().run(id, desk.cloud)
+        state = checkpoints.get(desk.database, checkpoint)["status"]
+        going = desk.provider.archive.is_deleting(desk.cloud.project_id, checkpoint)
+        assert not (going and state == "available"), moment
+        states.add(state)
+    assert states >= {"available", "error-deleting"}
 
 
 def test_only_what_waits_for_a_person_can_be_resumed(desk: Desk) -> None:

@@ -106,6 +106,17 @@ def test_a_scheduled_one_that_never_began_has_failed(bureau: Bureau) -> None:
     assert bureau.checkpoint(row)["status"] == "error"
 
 
+def test_a_scheduled_deletion_that_never_began_has_left_the_checkpoint_whole(bureau: Bureau) -> None:
+    checkpoint = bureau.protected(bureau.application())
+    of_schedule = {"checkpoint_id": checkpoint, "scheduled_operation_id": "a-schedule"}
+    id = bureau.intake.delete(**{**bureau.who(), "credential": "of another key"}, **of_schedule)
+    row = bureau.run(id)
+    assert (row["status"], row["phase"]) == ("fail", "ended")
+    assert "cannot be opened" in row["error_info"]
+    assert bureau.checkpoint(row)["status"] == "available"
+    assert bureau.run(bureau.restore(checkpoint))["status"] == "success"
+
+
 def test_one_whose_provider_is_gone_has_failed_after_as_many_tries(bureau: Bureau) -> None:
     """Nothing of it has been made, so nobody has to decide anything."""
     id = bureau.protect(bureau.application())

@@ -184,6 +184,15 @@ def test_a_firing_is_settled_once_and_looked_through_once(database: sa.Engine) -
     assert schedules.pending(database) == []
 
 
+def test_of_two_that_renew_a_credential_one_does(database: sa.Engine) -> None:
+    schedule = add(database, add_trigger(database))
+    row = schedules.get(database, schedule)
+    with database.begin() as connection:
+        assert schedules.renew(connection, row, credential="new")
+        assert not schedules.renew(connection, row, credential="newer")
+    assert schedules.get(database, schedule)["credential"] == "new"
+
+
 def test_a_trigger_that_is_used_is_not_deleted(database: sa.Engine) -> None:
     trigger = add_trigger(database)
     schedule = add(database, trigger)

@@ -96,7 +96,6 @@ def create(service: Service, caller: Caller, request: falcon.Request, provider_i
     if plan["provider_id"] != provider.id:
         raise Invalid(f"provider_id: plan {plan['id']} is of provider {plan['provider_id']}, not of {provider.id}")
     plans.check_protectable(plan)
-    known = {key: values or {} for key, values in plan["parameters"].items() if key.split("#")[0] in provider.plugins}
     extra_info = body.get("extra-info") or body.get("extra_info") or {}
     told = events.told(service, request, "checkpoint_create", checkpoint_properties=_properties(plan, extra_info))
     with told as event:
@@ -106,7 +105,7 @@ def create(service: Service, caller: Caller, request: falcon.Request, provider_i
                 project_id=caller.project_id,
                 user_id=caller.user_id,
                 provider=provider,
-                plan={**plan, "parameters": known},
+                plan=plan,
                 extra_info=extra_info,
                 credential=credential,
                 connection=connection,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -9,12 +10,17 @@ from typing import Any
 import falcon
 import sqlalchemy as sa
 
+from karbor import clock
 from karbor.api import bodies, events, paging, policy, shapes
 from karbor.api.bodies import Body
+from karbor.api.faults import Fault
 from karbor.api.service import Answer, Service
 from karbor.model.caller import Caller
-from karbor.model.errors import Forbidden, Invalid, Unauthorized
+from karbor.model.errors import CloudError, Forbidden, Invalid, KarborError, Unauthorized
+from karbor.schedule import due
 from karbor.store import plans, schedules, schema, trusts
+
+LOG = logging.getLogger(__name__)
 
 TYPES = ("protect", "retention_protect")
 SHOWN = 10
@@ -57,7 +63,13 @@ CREATE = Body(
 UPDATE = Body(
     "scheduled_operation",
     bodies.fields(
-        {"name": bodies.NAME, "description": bodies.DESCRIPTION, "enabled": {"type": "boolean"}}, minProperties=1
+        {
+            "name": bodies.NAME,
+            "description": bodies.DESCRIPTION,
+            "enabled": {"type": "boolean"},
+            "credential": _CREDENTIAL,
+        },
+        minProperties=1,
     ),
 )
 
@@ -88,6 +100,7 @@ ANSWERS = {
     "show": shapes.one("scheduled_operation", shapes.exactly(_SHOWN)),
     "delete": shapes.NOTHING,
 }
+FAULTS = {"update": [409]}
 
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
@@ -141,11 +154,23 @@ def show(service: Service, caller: Caller, request: falcon.Request, id: str) -> 
 
 
 def update(service: Service, caller: Caller, request: falcon.Request, id: str) -> Answer:
-    """Switch a scheduled operation off or on, or rename it. What was due while it was off is not made up for."""
+    """Switch a scheduled operation off or on, rename it, or let it run with the caller's rights from now on.
+
+    What was due while it was off is not made up for. A run that is under way keeps the rights that it has.
+    """
     row = _find(service, request, "scheduled_operation:update", id)
     changes = UPDATE.read(request)
-    schedules.update(service.database, row["id"], **changes)
-    return Answer({"scheduled_operation": view({**row, **changes})})
+    shown = {**row, **changes}
+    if shown["enabled"] and not row["enabled"]:
+        trigger, limits = schedules.trigger(service.database, row["trigger_id"]), service.limits
+        due.claim(
+            service.database, trigger, clock.now(), window=limits.min_window, min_interval=limits.min_interval
+        )  # fmt: skip
+    if "credential" in changes:
+        _renew(service, caller, row, changes)
+    else:
+        schedules.update(service.database, row["id"], **changes)
+    return Answer({"scheduled_operation": view(shown)})
 
 
 def delete(service: Service, caller: Caller, request: falcon.Request, id: str) -> Answer:
@@ -157,9 +182,7 @@ def delete(service: Service, caller: Caller, request: falcon.Request, id: str) -
     with events.told(service, request, "scheduled_operation_delete", id=row["id"]):
         with service.database.begin() as connection:
             schedules.switch_off(connection, row["id"])
-            running = schedules.is_running(connection, row["credential"])
-        if not running:
-            service.delegation.revoke(service.seal.open(row["credential"]))
+        _revoke(service, row)
         with service.database.begin() as connection:
             schedules.delete(connection, row["id"])
     return Answer()
@@ -236,6 +259,42 @@ def _credential(service: Service, caller: Caller, given: Mapping[str, str] | Non
     if project_id != caller.project_id:
         raise Invalid("scheduled_operation.credential: the application credential is for another project")
     yield service.seal.seal({**credential, "project_id": project_id}), None
+
+
+def _renew(service: Service, caller: Caller, row: Mapping[str, Any], changes: dict[str, Any]) -> None:
+    """Change a scheduled operation, also what its runs log in with, and take back the rights that it had."""
+    if row["project_id"] != caller.project_id:
+        raise Invalid(
+            f"scheduled_operation.credential: scheduled operation {row['id']} is another project's, and would run with "
+            "rights in this one"
+        )
+    with _credential(service, caller, changes.pop("credential")) as (credential, awaited):
+        changes |= {"credential": credential, "user_id": caller.user_id}
+        with service.database.begin() as connection:
+            if not schedules.renew(connection, row, **changes):
+                raise Fault(409, f"scheduled operation {row['id']} has changed or gone meanwhile; look at it again")
+            if awaited is not None:
+                trusts.take(connection, awaited)
+    try:
+        _revoke(service, row)
+    except CloudError as error:
+        LOG.warning("the old trust of scheduled operation %s stays: %s", row["id"], error)
+
+
+def _revoke(service: Service, row: Mapping[str, Any]) -> None:
+    """Take back the rights of a scheduled operation, which nobody but a run that is under way needs any more.
+
+    Where they were sealed with a key that is lost nobody can use them either. Raises CloudError.
+    """
+    with service.database.begin() as connection:
+        if schedules.is_running(connection, row["credential"]):
+            return
+    try:
+        credential = service.seal.open(row["credential"])
+    except KarborError as error:
+        LOG.warning("the trust of scheduled operation %s stays: %s", row["id"], error)
+        return
+    service.delegation.revoke(credential)
 
 
 def _find(service: Service, request: falcon.Request, rule: str, id: str) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from karbor.api.faults import Fault
 from karbor.api.service import Answer, Service
 from karbor.model.caller import Caller
 from karbor.model.errors import Forbidden, Invalid
+from karbor.schedule import due
 from karbor.schedule.timetable import Timetable, checked
 from karbor.store import schedules, schema
 
@@ -104,7 +105,10 @@ def show(service: Service, caller: Caller, request: falcon.Request, id: str) -> 
 
 
 def update(service: Service, caller: Caller, request: falcon.Request, id: str) -> Answer:
-    """Rename a trigger, or replace all its properties; what it starts follows it at once."""
+    """Rename a trigger, or replace all its properties; what it starts follows it at once.
+
+    What was due by the old properties and nobody has started yet is started, or dropped where it is too late.
+    """
     row = _find(service, request, "trigger:update", id)
     given = UPDATE.read(request)
     changes: dict[str, Any] = {"name": given["name"]} if given.get("name") else {}
@@ -118,6 +122,9 @@ def update(service: Service, caller: Caller, request: falcon.Request, id: str) -
         changes["next_at"] = Timetable(changes["properties"]).next_after(now)
     if changes:
         with events.told(service, request, "trigger_update", id=row["id"]):
+            if "properties" in changes:
+                limits = service.limits
+                due.claim(service.database, row, now, window=limits.min_window, min_interval=limits.min_interval)
             schedules.update_trigger(service.database, row["id"], **changes)
     return Answer({"trigger_info": view({**row, **changes})})
 
