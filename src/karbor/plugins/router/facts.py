@@ -39,12 +39,12 @@ class RouterFacts:
     gateway: Facts | None = None
     """`network_id`, `network_name`, `enable_snat`, `addresses` on the external network."""
     interfaces: list[Facts] = field(default_factory=list)
-    """INTERFACE_KEYS of each, and `cidrs`: that of each of its subnets by the subnet's id."""
+    """INTERFACE_KEYS of each; `cidrs`: that of each of its subnets by its id; `beside`: other routers in these."""
 
 
-def interface_facts(port: Object, cidrs: Mapping[str, str]) -> Facts:
-    """What is kept of an interface."""
-    return {**{key: port[key] for key in INTERFACE_KEYS if key in port}, "cidrs": dict(cidrs)}
+def interface_facts(port: Object, cidrs: Mapping[str, str], beside: Collection[str] = ()) -> Facts:
+    """What is kept of an interface; `beside`: the ids of other routers that are plugged into its subnets."""
+    return {**{key: port[key] for key in INTERFACE_KEYS if key in port}, "cidrs": dict(cidrs), "beside": sorted(beside)}
 
 
 def gateway_facts(info: Object, network_name: str) -> Facts:

@@ -177,7 +177,8 @@ def look_at_interface(interface: Facts, router: str, cloud: Cloud) -> str:
     if own:
         return "the router has an interface in a part of its subnets by now, and is left as it is"
     ports = _ports(cloud, network_id=interface["network_id"])
-    others = sorted({port["device_id"] for port in ports if subnets & _reached([port])})
+    beside = {port["device_id"] for port in ports if subnets & _reached([port])}
+    others = sorted(beside.difference(interface.get("beside", ())))
     if others:
         return f"another router ({', '.join(others)}) is plugged into its subnet by now, and both are left as they are"
     why_not = overlap(list(interface["cidrs"].values()), cloud, {"id": router})
