@@ -8,8 +8,8 @@ from karbor.cloud.connection import Cloud
 from karbor.cloud.kind import Object
 from karbor.cloud.networks import INTERFACE_OWNERS, NETWORK, PORT, ROUTER, ROUTER_INTERFACE, SUBNET
 from karbor.plugins.base import Context, Operation
-from karbor.plugins.router.facts import Facts, RouterFacts, addresses, gateway_facts, interface_facts
-from karbor.plugins.surroundings import facts_in, read
+from karbor.plugins.router.facts import Facts, RouterFacts, addresses, gateway_facts, interface_facts, router_facts
+from karbor.plugins.surroundings import read
 
 
 class ProtectRouter(Operation):
@@ -23,7 +23,7 @@ class ProtectRouter(Operation):
         everybodys = list(ROUTER_INTERFACE.plugged_into(ctx.cloud, {port["network_id"] for port in ports}))
         interfaces = [_interface(ctx, port, everybodys) for port in ports]
         gateway = _gateway(ctx.cloud, router.get("external_gateway_info"))
-        ctx.keep(**{**facts_in(RouterFacts, router), "interfaces": interfaces, "gateway": gateway})
+        ctx.keep(**router_facts(router, interfaces, gateway))
         saved = {child.id for child in ctx.children if child.type == NETWORK.type}
         for interface in interfaces:
             if interface["network_id"] not in saved:
