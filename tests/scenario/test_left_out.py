@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from terminal import Terminal
-from web_server import smallest_flavor, subnet_of
+from web_server import external, smallest_flavor, subnet_of
 
 from karbor.cloud.blockstorage import BACKUP, SNAPSHOT, VOLUME
 from karbor.cloud.images import IMAGE
+from karbor.cloud.networks import FLOATING_IP, PORT, ROUTER, ROUTER_INTERFACE
 from karbor.cloud.servers import SERVER
 
 
@@ -145,3 +146,35 @@ def test_a_server_that_is_being_deleted_is_left_alone(person: Terminal, project:
     document = person.json("protect", "project")["checkpoint"]
     assert statuses(document) == dict.fromkeys(("sandbox", "good", "lan", "default"), "available")
     assert going in person.run("protect", f"server/{going}").err
+
+
+def test_ports_and_floating_ips_of_no_server_are_told_with_the_project(person: Terminal, project: Project) -> None:
+    cloud = person.cloud()
+    server = project.server("good")
+    router = person.create(ROUTER, {"external_gateway_info": {"network_id": external(cloud)}})
+    leg = person.create(ROUTER_INTERFACE, {"router_id": router, "network_id": project.network})
+    ROUTER.add_interface(cloud, id=router, port_id=leg)
+    (own,) = (id for id, port in person.all(PORT).items() if port["device_id"] == server)
+    body = {"network_id": project.network, "name": "vip"}
+    vip = person.create(PORT, {**body, "fixed_ips": [{"ip_address": "10.9.0.99"}]})
+    balancer = person.create(PORT, {**body, "name": "", "device_owner": "Octavia", "device_id": "lb-1"})
+    floating = {}
+    for name, port in (("of the server", own), ("of the vip", vip), ("spare", None)):
+        id = person.create(FLOATING_IP, {"floating_network_id": external(cloud)})
+        floating[name] = person.now(FLOATING_IP, id)["floating_ip_address"]
+        if port:
+            FLOATING_IP.associate(cloud, id=id, port_id=port)
+
+    document = person.json("protect", "project")["checkpoint"]
+
+    (told,) = (item["not_kept"] for item in document["resources"] if item["name"] == "sandbox")
+    address = person.now(PORT, balancer)["fixed_ips"][0]["ip_address"]
+    assert sorted(told) == sorted([
+        f"port {vip}: vip at 10.9.0.99 belongs to no server",
+        f"port {balancer}: the one at {address} belongs to Octavia lb-1, which is no server of this checkpoint",
+        f"floating IP {floating['of the vip']}: it points to port {vip}, which belongs to no server",
+        f"floating IP {floating['spare']}: it points to nothing",
+    ])  # fmt: skip
+    project.server("broken", "ERROR")
+    again = person.json("protect", "project", status=3)["checkpoint"]
+    assert [item["not_kept"] for item in again["resources"] if item["name"] == "sandbox"] == [told]

@@ -144,7 +144,32 @@ def test_a_living_network_that_came_along_is_used(site: Topology) -> None:
     assert site.became(operation, Ref(NETWORK.type, ref.id)) == ref.id
     assert site.became(operation, Ref(SUBNET.type, site.subnets(ref.id)[1]["id"])) == site.subnets(ref.id)[1]["id"]
     assert "restore_name" not in site.notes(operation)
-    assert site.notes_of(operation, ref)["identity"].startswith("same")
+    assert site.notes_of(operation, ref) == {"identity": "same: it is still there and is used as it is"}
+
+
+def test_what_has_changed_of_a_living_network_is_told(site: Topology) -> None:
+    ref = front_of(site)
+    checkpoint = site.saved_once(site.everything)
+    NETWORK.put(site.cloud(), ref.id, mtu=1300)
+    site.tag(f"/networks/{ref.id}", "a,b")
+    (subnet, *_) = site.subnets(ref.id)
+    changes = {"gateway_ip": None, "dns_nameservers": ["1.1.1.1", "9.9.9.9", "8.8.8.8"], "enable_dhcp": True}
+    SUBNET.put(site.cloud(), subnet["id"], **changes)
+    site.create(SUBNET, {"network_id": ref.id, "ip_version": 4, "cidr": "10.30.0.0/24"})
+
+    notes = site.notes_of(site.restored(checkpoint), ref)
+
+    used = "mapped: the living one is used as it is, "
+    assert notes == {
+        "identity": "same: it is still there and is used as it is",
+        "mtu": f"{used}with 1300 instead of 1400",
+        "tags": f"{used}without shop",
+        "subnets": f"{used}with 10.30.0.0/24",
+        "subnet 10.10.0.0/24": (
+            f"{used}with enable_dhcp True, dns_nameservers 1.1.1.1 9.9.9.9 8.8.8.8"
+            " instead of gateway_ip 10.10.0.1, dns_nameservers 9.9.9.9 1.1.1.1 8.8.8.8"
+        ),
+    }
 
 
 def test_new_surroundings_are_made_beside_living_ones(site: Topology) -> None:

@@ -12,6 +12,8 @@ from topology import Topology, alike
 from karbor.cloud.networks import NETWORK, PORT, ROUTER, ROUTER_INTERFACE
 from karbor.model.resource import Ref
 
+USED = "mapped: the living one is used as it is, "
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Topology]:
@@ -128,6 +130,43 @@ def test_a_living_router_is_plugged_into_what_it_was_unplugged_from(site: Topolo
     site.engine().roll_back(row["id"], site.cloud())
     assert legs(site, shop.router.id) == before
     assert site.now(ROUTER, shop.router.id)["routes"] == []
+
+
+def test_what_has_changed_of_a_living_router_is_told(site: Topology) -> None:
+    shop = shop_of(site)
+    checkpoint = site.saved_once(site.everything)
+    unplug(site, shop.router, shop.back)
+    leg = next(port for port in site.interfaces(shop.router.id) if port["name"] == "leg")
+    ROUTER_INTERFACE.delete(site.cloud(), leg["id"])
+    site.plug_in(shop.router.id, shop.front.id, site.subnets(shop.front.id)[0], "10.10.0.254")
+    ROUTER.put(site.cloud(), shop.router.id, name="door", external_gateway_info={})
+    ROUTER.add_routes(site.cloud(), id=shop.router.id, routes=[{"destination": "10.88.0.0/16", "nexthop": "10.10.0.9"}])
+
+    notes = site.notes_of(site.restored(checkpoint), shop.router)
+
+    assert {name: note for name, note in notes.items() if note.startswith(USED)} == {
+        "name": f"{USED}with door instead of gate",
+        "routes": f"{USED}with 10.88.0.0/16 via 10.10.0.9",
+        "interfaces": f"{USED}with 10.10.0.254 instead of 10.10.0.1",
+    }, "what comes back is not among them"
+    assert notes["gateway"] == "same: it had been cleared, and is set again"
+
+
+def test_a_gateway_with_another_address_and_a_lost_route_are_told(site: Topology) -> None:
+    shop = shop_of(site)
+    checkpoint = site.saved_once(site.everything)
+    ROUTER.put(site.cloud(), shop.router.id, routes=[], external_gateway_info={})
+    first = site.create(ROUTER, {"name": "first", "external_gateway_info": {"network_id": site.external()}})
+    ROUTER.set_gateway(site.cloud(), id=shop.router.id, network_id=site.external())
+    (now,) = site.now(ROUTER, shop.router.id)["external_gateway_info"]["external_fixed_ips"]
+    (before,) = site.saved(checkpoint, shop.router)["gateway"]["addresses"]
+    assert now["ip_address"] != before
+
+    notes = site.notes_of(site.restored(checkpoint), shop.router)
+
+    site.remove(ROUTER, first)
+    assert notes["gateway"] == f"{USED}with address {now['ip_address']} instead of address {before}"
+    assert notes["routes"] == f"{USED}without 10.77.0.0/16 via 10.20.0.9"
 
 
 def test_a_failed_restore_unplugs_a_living_router_again(site: Topology) -> None:

@@ -98,6 +98,29 @@ def test_a_living_group_gets_the_rule_that_went_with_the_group_it_names(site: To
     assert site.rules(default(site).id) == rules[default(site)]
 
 
+def test_what_has_changed_of_a_living_group_is_told(site: Topology) -> None:
+    web, db = web_and_db(site)
+    site.rule(default(site).id, protocol="udp", port_range_min=53, port_range_max=53)
+    checkpoint = site.saved_once(site.everything)
+    remove_groups(site, web)
+    for ref in (db, default(site)):
+        for rule in site.now(SECURITY_GROUP, ref.id)["security_group_rules"]:
+            if rule["description"] == "all of IPv4 out" or rule["protocol"] == "udp":
+                SECURITY_GROUP_RULE.delete(site.cloud(), rule["id"])
+    site.rule(db.id, protocol="tcp", port_range_min=1, port_range_max=65535, remote_ip_prefix="192.0.2.0/24")
+    SECURITY_GROUP.put(site.cloud(), db.id, description="ours")
+
+    row = site.restored(checkpoint)
+
+    used = "mapped: the living one is used as it is, "
+    assert site.notes_of(row, db) == {
+        "identity": "same: it is still there and is used as it is",
+        "description": f"{used}with ours",
+        "rules": f"{used}with ingress IPv4 tcp 1-65535 from 192.0.2.0/24 instead of egress IPv4 (all of IPv4 out)",
+    }
+    assert site.notes_of(row, default(site)) == {"rules": f"{used}without ingress IPv4 udp 53-53"}
+
+
 def test_a_failed_restore_takes_its_rules_out_of_living_groups(site: Topology) -> None:
     web, db = web_and_db(site)
     checkpoint = site.saved_once(site.everything)

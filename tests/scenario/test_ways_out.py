@@ -46,10 +46,10 @@ def front(site: Topology, app: Application) -> str:
     return str(subnet["id"])
 
 
-def plug_in_another(site: Topology, app: Application, *, leads_out: bool) -> str:
+def plug_in_another(site: Topology, app: Application, *, leads_out: bool, address: str = "10.1.0.1") -> str:
     gateway = {"external_gateway_info": {"network_id": external(site.cloud())}} if leads_out else {}
     router = site.create(ROUTER, {"name": "other", **gateway})
-    site.plug_in(router, app.networks[0], site.now(SUBNET, front(site, app)), "10.1.0.1")
+    site.plug_in(router, app.networks[0], site.now(SUBNET, front(site, app)), address)
     return router
 
 
@@ -79,6 +79,20 @@ def test_an_unplugged_router_is_plugged_in_again(site: Topology, app: Applicatio
     site.engine().roll_back(row["id"], site.cloud())
     assert site.ids() == before
     assert site.interfaces(app.router) == []
+
+
+def test_a_router_comes_back_beside_one_that_was_there_before(site: Topology, app: Application) -> None:
+    inner = plug_in_another(site, app, leads_out=False, address="10.1.0.254")
+    checkpoint = site.saved_once(app.ref)
+    app.lose(ports=False)
+    site.remove(FLOATING_IP, app.floating_ip)
+    unplug(site, app)
+    row = site.restored(checkpoint)
+    assert [port["fixed_ips"][0]["ip_address"] for port in site.interfaces(app.router)] == ["10.1.0.1"]
+    assert len(site.interfaces(inner)) == 1
+    assert leads_to_the_server(site, app)
+    notes = site.notes_of(row, Ref(ROUTER.type, app.router))
+    assert notes["connection of interface 10.1.0.1"] == "same: it had been unplugged, and is plugged in again"
 
 
 def test_a_cleared_gateway_is_set_again(site: Topology, app: Application, checkpoint: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from karbor.cloud.kind import Body, Object, Step
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Route = Mapping[str, str]
 INTERFACE_OWNERS = ("network:router_interface", "network:ha_router_replicated_interface")
 """How the `device_owner` of a router's interface begins, in every sort of router."""
+EVERY_INTERFACE_OWNER = (*INTERFACE_OWNERS, "network:router_interface_distributed")
+"""The whole words (neutron-lib, ROUTER_INTERFACE_OWNERS), since no filter takes a beginning."""
 DHCP_OWNER = "network:dhcp"
 """The `device_owner` of the ports that Neutron's DHCP serves a network from."""
 RESERVED_FOR_DHCP = "reserved_dhcp_port"
@@ -114,6 +116,12 @@ class RouterInterface(_Tagged):
     def list(self, cloud: Cloud) -> Iterator[Object]:
         """The project's ports that are plugged into routers."""
         return (port for port in super().list(cloud) if _router_of(port))
+
+    def plugged_into(self, cloud: Cloud, networks: Collection[str]) -> Iterator[Object]:
+        """All that can be seen on these networks, those of other projects' routers too."""
+        wanted = {"network_id": list(networks), "device_owner": EVERY_INTERFACE_OWNER}
+        found = cloud.pages(self.service, self.path, self.plural, params=wanted) if networks else ()
+        return (port for port in found if port["network_id"] in networks and _router_of(port))
 
     def delete(self, cloud: Cloud, id: str) -> None:
         """Unplug it, which removes the port; a port that is not plugged in is just deleted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import Any, ClassVar
@@ -14,6 +14,9 @@ from karbor.model.errors import Blocked, Gone, KarborError, NotFound
 from karbor.model.resource import Ref, Resource
 from karbor.plugins.base import Context, Operation
 from karbor.plugins.project import PROJECT
+
+Told = Mapping[str, Sequence[str]]
+"""What each attribute of a thing holds, in words; an attribute that is not known is left out."""
 
 
 class Surroundings:
@@ -94,6 +97,42 @@ def _why_not(kind: Kind, id: str, unfit: Callable[[Cloud, Object], str], cloud: 
     if living is None:
         return "is gone"
     return unfit(cloud, living) if kind.owned(cloud, living) else "belongs to another project"
+
+
+def note_changes(ctx: Context, was: Told, now: Callable[[Cloud], Told], again: Collection[str] = ()) -> None:
+    """Say in what the living one that is used differs from the saved one: `was` tells of this, `now(cloud)` of that.
+
+    Looked at once. `again`: what of it the restore brings back, or speaks of otherwise.
+    """
+    changes: dict[str, list[list[str]]] = ctx.choose("what has changed", partial(_changes, was, now))
+    for attribute, (gone, come) in changes.items():
+        lost = [each for each in gone if each not in again]
+        if lost or come:
+            ctx.note(attribute, "mapped", f"the living one is used as it is, {_difference(lost, come)}")
+
+
+def _difference(lost: Sequence[str], come: Sequence[str]) -> str:
+    if not come:
+        return f"without {', '.join(lost)}"
+    return f"with {', '.join(come)}" + (f" instead of {', '.join(lost)}" if lost else "")
+
+
+def _changes(was: Told, now: Callable[[Cloud], Told], cloud: Cloud) -> dict[str, list[list[str]]]:
+    """For each attribute that both know what is gone of it and what has come."""
+    living = now(cloud)
+    both = {name: (values, living[name]) for name, values in was.items() if name in living}
+    changes = {name: [_beyond(old, new), _beyond(new, old)] for name, (old, new) in both.items()}
+    return {name: change for name, change in changes.items() if any(change)}
+
+
+def _beyond(some: Sequence[str], others: Sequence[str]) -> list[str]:
+    return [each for each in some if each not in others]
+
+
+def told(facts: Any, names: Iterable[str]) -> dict[str, list[str]]:
+    """Those of the attributes of `facts`, an instance of a dataclass, in words; one that is None is not known."""
+    known = ((name, getattr(facts, name)) for name in names)
+    return {name: [str(value)] if value != "" else [] for name, value in known if value is not None}
 
 
 def read(ctx: Context, kind: Kind, id: str = "") -> Object:

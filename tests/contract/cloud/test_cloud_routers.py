@@ -99,6 +99,18 @@ def test_a_router_is_put_together_and_taken_apart(ground: Ground, way: Way) -> N
         ROUTER.set_gateway(cloud, id=router, network_id=external)
 
 
+def test_the_routers_of_several_networks_are_found_with_one_question(ground: Ground, way: Way) -> None:
+    network, subnet = ground.network("10.97.0.0/24")
+    there = ground.create(ROUTER_INTERFACE, {"network_id": network, "fixed_ips": [{"subnet_id": subnet}]})
+    router = ground.create(ROUTER, {"name": "tested"})
+    ROUTER.add_interface(ground.cloud, id=router, port_id=there)
+    ground.create(PORT, {"network_id": network})
+    found = list(ROUTER_INTERFACE.plugged_into(ground.cloud, {way.network, network}))
+    assert {(port["id"], port["device_id"]) for port in found} == {(way.interface, way.router), (there, router)}
+    assert list(ROUTER_INTERFACE.plugged_into(ground.cloud, {NOBODY})) == []
+    assert list(ROUTER_INTERFACE.plugged_into(ground.cloud, ())) == []
+
+
 def test_a_floating_ip_comes_to_a_port_and_leaves_it(ground: Ground, way: Way) -> None:
     cloud = ground.cloud
     port = ground.create(PORT, {"network_id": way.network})

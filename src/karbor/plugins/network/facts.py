@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
 from karbor.cloud.kind import Object
+from karbor.plugins.surroundings import Told, facts_in, told
 
 Facts = dict[str, Any]
 Body = dict[str, Any]
@@ -60,6 +61,38 @@ OPTIONAL_OF_SUBNET = {"service_types": "service_types", "dns_publish_fixed_ip": 
 def subnet_facts(subnet: Object) -> Facts:
     """What is kept of a subnet; a null stays a null."""
     return {key: subnet[key] for key in SUBNET_KEYS if key in subnet}
+
+
+def network_facts(network: Object, subnets: Iterable[Object]) -> Facts:
+    """What is kept of a network and its subnets, but for what has to be looked up elsewhere."""
+    by_age = sorted(subnets, key=lambda each: str(each.get("created_at")))
+    return {**facts_in(NetworkFacts, network), "subnets": [subnet_facts(subnet) for subnet in by_age]}
+
+
+def told_of_network(facts: NetworkFacts) -> Told:
+    """What can be changed of a network and its subnets."""
+    single = ("name", "description", "admin_state_up", "shared", "mtu", "port_security_enabled", "dns_domain")
+    return {
+        **told(facts, single),
+        "tags": facts.tags,
+        "qos_policy_id": [facts.qos_policy["id"]] if facts.qos_policy else [],
+        "subnets": [subnet["cidr"] for subnet in facts.subnets],
+        **{f"subnet {subnet['cidr']}": _told_of_subnet(subnet) for subnet in facts.subnets},
+    }
+
+
+def _told_of_subnet(subnet: Facts) -> list[str]:
+    """What it holds, each with its name, since most of these are addresses; what is empty or off is not there."""
+    single = {key: subnet.get(key) for key in ("name", "description", "gateway_ip", "enable_dhcp")}
+    single["dns_nameservers"] = " ".join(subnet.get("dns_nameservers") or ())  # their order counts
+    lists = {
+        "allocation_pools": [f"{each['start']}-{each['end']}" for each in subnet.get("allocation_pools") or ()],
+        "host_routes": [f"{each['destination']} via {each['nexthop']}" for each in subnet.get("host_routes") or ()],
+        "service_types": subnet.get("service_types") or (),
+        "tags": subnet.get("tags") or (),
+    }
+    pairs = [*single.items(), *((key, value) for key, values in lists.items() for value in values)]
+    return [f"{key} {value}" for key, value in pairs if value]
 
 
 def network_body(facts: NetworkFacts, name: str, qos_policy_id: str | None = None) -> Body:

@@ -21,12 +21,14 @@ from karbor.plugins.network.facts import (
     dhcp_port_body,
     dhcp_takes_them_anyway,
     network_body,
+    network_facts,
     subnet_body,
+    told_of_network,
 )
 from karbor.plugins.network.qos import policy_here
 from karbor.plugins.network.tags import restore_tags
 from karbor.plugins.options import option
-from karbor.plugins.surroundings import stands
+from karbor.plugins.surroundings import Told, note_changes, stands
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class RestoreNetwork(Operation):
             ctx.use(NETWORK, ctx.resource.ref, ctx.resource.id)
             for subnet in facts.subnets:
                 ctx.use(SUBNET, Ref(SUBNET.type, subnet["id"]), subnet["id"])
+            note_changes(ctx, told_of_network(facts), partial(_now, ctx.resource.id))
             return
         body = network_body(facts, ctx.options.restore_name or facts.name, policy_here(ctx, facts.qos_policy))
         network = make_as_allowed(ctx, NETWORK, ctx.resource.ref, body, OPTIONAL_OF_NETWORK)
@@ -114,6 +117,14 @@ def _restore_subnet(ctx: Context, subnet: Facts, network: str) -> str:
 def _label(subnet: Facts) -> str:
     """How people know a subnet: by its addresses."""
     return f"subnet {subnet['cidr']}"
+
+
+def _now(id: str, cloud: Cloud) -> Told:
+    """What a living network holds; all networks that are used share one listing of the subnets."""
+    network = NETWORK.seen(cloud, id)
+    subnets = [subnet for subnet in SUBNET.list(cloud) if subnet["network_id"] == id]
+    policy = {"id": network["qos_policy_id"]} if network.get("qos_policy_id") else None
+    return told_of_network(NetworkFacts(**{**network_facts(network, subnets), "qos_policy": policy}))
 
 
 def lost_subnets(facts: NetworkFacts, _cloud: Cloud, living: Object) -> str:

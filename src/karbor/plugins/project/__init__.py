@@ -1,4 +1,4 @@
-"""The project: the door to all its resources, with nothing of its own to save."""
+"""The project: the door to all its resources, with nothing of its own to save but word of what none of them saves."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from karbor.cloud.inventory import Inventory
 from karbor.model.errors import NotFound
 from karbor.model.resource import Ref, Resource
 from karbor.plugins.base import Operation, Protectable, ProtectionPlugin
+from karbor.plugins.project.protect import ProtectProject
 
 PROJECT = "OS::Keystone::Project"
 
 
 class ProjectPlugin(ProtectionPlugin):
-    """Operations without hooks: what there is to do is done for the project's resources."""
+    """What there is to do is done for the project's resources; protect alone has something to say."""
 
     name: ClassVar = "project"
     types: ClassVar = frozenset({PROJECT})
-    protect = Operation
+    protect = ProtectProject
     restore = Operation
     verify = Operation
     copy = Operation

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from karbor.cloud.kind import Object
+from karbor.plugins.surroundings import Told, facts_in, told
 
 Facts = dict[str, Any]
 Body = dict[str, Any]
@@ -39,12 +40,12 @@ class RouterFacts:
     gateway: Facts | None = None
     """`network_id`, `network_name`, `enable_snat`, `addresses` on the external network."""
     interfaces: list[Facts] = field(default_factory=list)
-    """INTERFACE_KEYS of each, and `cidrs`: that of each of its subnets by the subnet's id."""
+    """INTERFACE_KEYS of each; `cidrs`: that of each of its subnets by its id; `beside`: other routers in these."""
 
 
-def interface_facts(port: Object, cidrs: Mapping[str, str]) -> Facts:
-    """What is kept of an interface."""
-    return {**{key: port[key] for key in INTERFACE_KEYS if key in port}, "cidrs": dict(cidrs)}
+def interface_facts(port: Object, cidrs: Mapping[str, str], beside: Collection[str] = ()) -> Facts:
+    """What is kept of an interface; `beside`: the ids of other routers that are plugged into its subnets."""
+    return {**{key: port[key] for key in INTERFACE_KEYS if key in port}, "cidrs": dict(cidrs), "beside": sorted(beside)}
 
 
 def gateway_facts(info: Object, network_name: str) -> Facts:
@@ -55,6 +56,35 @@ def gateway_facts(info: Object, network_name: str) -> Facts:
         "enable_snat": info.get("enable_snat", True),
         "addresses": [each["ip_address"] for each in info.get("external_fixed_ips") or ()],
     }
+
+
+def router_facts(router: Object, interfaces: Sequence[Facts], gateway: Facts | None) -> Facts:
+    """What is kept of a router."""
+    return {**facts_in(RouterFacts, router), "interfaces": list(interfaces), "gateway": gateway}
+
+
+def told_of_router(facts: RouterFacts) -> Told:
+    """What can be changed of a router."""
+    return {
+        **told(facts, ("name", "description", "admin_state_up")),
+        "tags": facts.tags,
+        "routes": [route_in_words(route) for route in facts.routes],
+        "gateway": gateway_in_words(facts.gateway),
+        "interfaces": [address for interface in facts.interfaces for address in addresses(interface)],
+    }
+
+
+def gateway_in_words(gateway: Facts | None) -> list[str]:
+    """What a router's way out consists of; nothing where it has none."""
+    if gateway is None:
+        return []
+    found = [f"external network {gateway['network_id']}", *(f"address {each}" for each in gateway["addresses"])]
+    return found if gateway["enable_snat"] else [*found, "SNAT off"]
+
+
+def route_in_words(route: Mapping[str, str]) -> str:
+    """How people know a route."""
+    return f"{route['destination']} via {route['nexthop']}"
 
 
 def addresses(interface: Facts) -> list[str]:

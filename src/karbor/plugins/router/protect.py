@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from karbor.cloud.connection import Cloud
 from karbor.cloud.kind import Object
-from karbor.cloud.networks import INTERFACE_OWNERS, NETWORK, PORT, ROUTER, SUBNET
+from karbor.cloud.networks import INTERFACE_OWNERS, NETWORK, PORT, ROUTER, ROUTER_INTERFACE, SUBNET
 from karbor.plugins.base import Context, Operation
-from karbor.plugins.router.facts import Facts, RouterFacts, addresses, gateway_facts, interface_facts
-from karbor.plugins.surroundings import facts_in, read
+from karbor.plugins.router.facts import Facts, RouterFacts, addresses, gateway_facts, interface_facts, router_facts
+from karbor.plugins.surroundings import read
 
 
 class ProtectRouter(Operation):
@@ -17,9 +19,11 @@ class ProtectRouter(Operation):
 
     def on_main(self, ctx: Context) -> None:
         router = read(ctx, ROUTER)
-        interfaces = [_interface(ctx, port) for port in _ports(ctx.cloud, router["id"])]
+        ports = _ports(ctx.cloud, router["id"])
+        everybodys = list(ROUTER_INTERFACE.plugged_into(ctx.cloud, {port["network_id"] for port in ports}))
+        interfaces = [_interface(ctx, port, everybodys) for port in ports]
         gateway = _gateway(ctx.cloud, router.get("external_gateway_info"))
-        ctx.keep(**{**facts_in(RouterFacts, router), "interfaces": interfaces, "gateway": gateway})
+        ctx.keep(**router_facts(router, interfaces, gateway))
         saved = {child.id for child in ctx.children if child.type == NETWORK.type}
         for interface in interfaces:
             if interface["network_id"] not in saved:
@@ -36,9 +40,12 @@ def _ports(cloud: Cloud, router_id: str) -> list[Object]:
     return [port for port in ports if port["device_owner"].startswith(INTERFACE_OWNERS)]
 
 
-def _interface(ctx: Context, port: Object) -> Facts:
+def _interface(ctx: Context, port: Object, everybodys: Sequence[Object]) -> Facts:
+    """The facts of an interface; `everybodys` are those of all routers on its network."""
     subnets = [read(ctx, SUBNET, fixed["subnet_id"]) for fixed in port["fixed_ips"]]
-    return interface_facts(port, {subnet["id"]: subnet["cidr"] for subnet in subnets})
+    cidrs = {subnet["id"]: subnet["cidr"] for subnet in subnets}
+    there = {each["device_id"] for each in everybodys for fixed in each["fixed_ips"] if fixed["subnet_id"] in cidrs}
+    return interface_facts(port, cidrs, there - {port["device_id"]})
 
 
 def _gateway(cloud: Cloud, info: Object | None) -> Facts | None:

@@ -22,12 +22,18 @@ from karbor.plugins.router.facts import (
     Facts,
     RouterFacts,
     addresses,
+    gateway_facts,
+    gateway_in_words,
     interface_body,
+    interface_facts,
     overlapping,
+    route_in_words,
     router_body,
+    router_facts,
     routes_through,
+    told_of_router,
 )
-from karbor.plugins.surroundings import stands
+from karbor.plugins.surroundings import Told, note_changes, stands
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,11 @@ class RestoreRouter(Operation):
             router = ctx.resource.id
             ctx.use(ROUTER, ctx.resource.ref, router)
             external = _living_gateway(ctx, facts.gateway)
-            states = [_state(ctx, link) for link in links]
-            led = [link for link, state in zip(links, states, strict=True) if state in (LACKS, HAS)]
-            links = [link for link, state in zip(links, states, strict=True) if state == LACKS]
+            states = [(link, _state(ctx, link)) for link in links]
+            led = [link for link, state in states if state in (LACKS, HAS)]
+            links = [link for link, state in states if state == LACKS]
             routes = routes_through(facts.routes, [cidr for link in links for cidr in link.cidrs])
+            _note_changes(ctx, facts, [link for link, state in states if state != HAS], routes)
         else:
             check_routers(ctx.cloud)
             external = _external_network(ctx, facts.gateway) if facts.gateway else None
@@ -149,6 +156,23 @@ def _living_gateway(ctx: Context, saved: Facts | None) -> str | None:
     return external
 
 
+def _note_changes(ctx: Context, facts: RouterFacts, unplugged: list[Link], routes: list[dict[str, str]]) -> None:
+    """Say what else is not as it was: `unplugged`, `routes` and a cleared gateway come back, or it is said why not."""
+    again = [address for link in unplugged for address in addresses(link.interface)]
+    again += [route_in_words(route) for route in routes]
+    if not ctx.choose("gateway", partial(gateway_network, ctx.resource.id)):
+        again += gateway_in_words(facts.gateway)
+    note_changes(ctx, told_of_router(facts), partial(_now, ctx.resource.id), again)
+
+
+def _now(id: str, cloud: Cloud) -> Told:
+    router = ROUTER.seen(cloud, id)
+    ports = [port for port in _ports(cloud, device_id=id) if port["device_owner"].startswith(INTERFACE_OWNERS)]
+    interfaces = [interface_facts(port, {}) for port in ports if ROUTER_INTERFACE.owned(cloud, port)]
+    info = router.get("external_gateway_info")
+    return told_of_router(RouterFacts(**router_facts(router, interfaces, gateway_facts(info, "") if info else None)))
+
+
 def gateway_network(router: str, cloud: Cloud) -> str | None:
     """The external network that the router's gateway is on."""
     id: str | None = (ROUTER.seen(cloud, router).get("external_gateway_info") or {}).get("network_id")
@@ -177,7 +201,8 @@ def look_at_interface(interface: Facts, router: str, cloud: Cloud) -> str:
     if own:
         return "the router has an interface in a part of its subnets by now, and is left as it is"
     ports = _ports(cloud, network_id=interface["network_id"])
-    others = sorted({port["device_id"] for port in ports if subnets & _reached([port])})
+    beside = {port["device_id"] for port in ports if subnets & _reached([port])}
+    others = sorted(beside.difference(interface.get("beside", ())))
     if others:
         return f"another router ({', '.join(others)}) is plugged into its subnet by now, and both are left as they are"
     why_not = overlap(list(interface["cidrs"].values()), cloud, {"id": router})

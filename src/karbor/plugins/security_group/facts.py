@@ -8,6 +8,7 @@ from typing import Any
 
 from karbor.cloud.kind import Object
 from karbor.cloud.networks import ANYWHERE
+from karbor.plugins.surroundings import Told, facts_in, told
 
 Facts = dict[str, Any]
 Body = dict[str, Any]
@@ -19,6 +20,9 @@ RULE_KEYS = (
     "id", "description", "direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix",
     "remote_group_id", "remote_address_group_id",
 )  # fmt: skip
+
+REMOTES = {"remote_ip_prefix": "", "remote_group_id": "group ", "remote_address_group_id": "address group "}
+"""What a rule can name as the other side, with the word for it."""
 
 OPTIONAL_OF_GROUP = {"stateful": "stateful"}
 """What a cloud may refuse without the group being worth less; see `make_as_allowed`."""
@@ -40,6 +44,28 @@ class SecurityGroupFacts:
 def rule_facts(rule: Object) -> Facts:
     """What is kept of a rule."""
     return {key: rule[key] for key in RULE_KEYS if rule.get(key) is not None}
+
+
+def group_facts(group: Object) -> Facts:
+    """What is kept of a group."""
+    rules = [rule_facts(rule) for rule in group["security_group_rules"]]
+    return {**facts_in(SecurityGroupFacts, group), "rules": rules}
+
+
+def told_of_group(facts: SecurityGroupFacts) -> Told:
+    """What can be changed of a group."""
+    rules = [rule_in_words(rule) for rule in facts.rules]
+    return {**told(facts, ("name", "description", "stateful")), "tags": facts.tags, "rules": rules}
+
+
+def rule_in_words(rule: Facts) -> str:
+    """A rule as people read it; as Neutron has no rule twice, each differs from all others of its group."""
+    ports = "-".join(str(rule[key]) for key in ("port_range_min", "port_range_max") if key in rule)
+    side = "from" if rule["direction"] == "ingress" else "to"
+    remotes = [f"{side} {what}{rule[key]}" for key, what in REMOTES.items() if key in rule]
+    described = f"({rule['description']})" if rule.get("description") else ""
+    words = (rule["direction"], rule["ethertype"], rule.get("protocol"), ports, *remotes, described)
+    return " ".join(word for word in words if word)
 
 
 def group_body(facts: SecurityGroupFacts) -> Body:

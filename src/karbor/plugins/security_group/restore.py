@@ -18,10 +18,13 @@ from karbor.plugins.security_group.facts import (
     Facts,
     SecurityGroupFacts,
     group_body,
+    group_facts,
     rule_body,
+    rule_in_words,
+    told_of_group,
     unwanted,
 )
-from karbor.plugins.surroundings import stands
+from karbor.plugins.surroundings import Told, note_changes, stands
 
 
 class RestoreSecurityGroup(Operation):
@@ -49,6 +52,9 @@ class RestoreSecurityGroup(Operation):
         facts: SecurityGroupFacts = ctx.saved
         group = ctx.new(ctx.resource.ref)
         is_used = _living(ctx) is not None
+        if group == ctx.resource.id:
+            again = [rule_in_words(rule) for rule in facts.rules if _names_a_new_group(ctx, rule)]
+            note_changes(ctx, told_of_group(facts), partial(_now, group), again)
         for rule in facts.rules:
             if is_used and not _names_a_new_group(ctx, rule):
                 continue
@@ -74,6 +80,10 @@ def default_group(cloud: Cloud) -> str:
         if group["name"] == DEFAULT:
             return str(group["id"])
     raise Blocked(f"project {cloud.project_id} of cloud {cloud.name!r} has no security group {DEFAULT!r}")
+
+
+def _now(id: str, cloud: Cloud) -> Told:
+    return told_of_group(SecurityGroupFacts(**group_facts(SECURITY_GROUP.seen(cloud, id))))
 
 
 def _named_group(ctx: Context, rule: Facts) -> Ref | None:
