@@ -12,7 +12,7 @@ from topology import KEY, OTHER_KEY, Topology
 from web_server import application, image_booted
 
 from karbor.cloud.blockstorage import SNAPSHOT, VOLUME
-from karbor.cloud.networks import DHCP_PORT, FLOATING_IP, NETWORK, PORT, SECURITY_GROUP
+from karbor.cloud.networks import DHCP_PORT, FLOATING_IP, NETWORK, PORT, ROUTER, ROUTER_INTERFACE, SECURITY_GROUP
 from karbor.cloud.servers import KEYPAIR, SERVER
 from karbor.engine import report
 from karbor.model.resource import Ref
@@ -78,6 +78,23 @@ def test_a_security_group_that_a_port_is_in_keeps_its_rules(site: Topology) -> N
     site.remove(PORT, mine)
     assert taken_back(site, row)["phase"] == "ended"
     assert site.ids()["security_group"] == before["security_group"] - {web.id, db.id}
+
+
+def test_a_router_that_a_network_of_mine_is_plugged_into_names_it(site: Topology) -> None:
+    ref = Ref(ROUTER.type, site.create(ROUTER, {"name": "gate"}))
+    checkpoint = site.saved_once(ref)
+    operation = site.restored(checkpoint)
+    router = site.became(operation, ref)
+    network = site.network("mine", [{"ip_version": 4, "cidr": "10.30.0.0/24"}])
+    mine = site.plug_in(router, network, site.subnets(network)[0], "10.30.0.1")
+
+    row = taken_back(site, operation)
+
+    assert row["phase"] == "rollback"
+    held = f"it is held by its interface 10.30.0.1 in network {network} (port {mine}): see that you need that no more"
+    assert held in row["error_info"]
+    ROUTER_INTERFACE.delete(site.cloud(), mine)
+    assert taken_back(site, row)["phase"] == "ended"
 
 
 def test_a_floating_ip_that_points_elsewhere_by_now_stays_there(site: Topology) -> None:

@@ -172,6 +172,12 @@ class Router(_Connected):
     path, singular, plural, quota = "/routers", "router", "routers", "routers"
     extension = "router"
 
+    def holders(self, cloud: Cloud, id: str) -> Iterator[str]:
+        for port in PORT.matching(cloud, device_id=id):
+            if _router_of(port) == id:
+                addresses = ", ".join(each["ip_address"] for each in port["fixed_ips"])
+                yield f"its interface {addresses} in network {port['network_id']} (port {port['id']})"
+
     def add_interface(self, cloud: Cloud, *, id: str, port_id: str) -> None:
         """Plug in a port that was made for it."""
         cloud.put(self.service, f"{self.at(id)}/add_router_interface", {"port_id": port_id})
@@ -295,7 +301,8 @@ def _same(rule: Object, body: Body) -> bool:
 
 def _title(port: Object) -> str:
     """How a port is named to people: with what it belongs to."""
-    owner = f" of {port['device_owner'].partition(':')[0]} {port['device_id']}" if port["device_id"] else ""
+    what = "router" if _router_of(port) else port["device_owner"].partition(":")[0]
+    owner = f" of {what} {port['device_id']}" if port["device_id"] else ""
     return f"port {port['id']}{owner}"
 
 

@@ -79,6 +79,9 @@ def test_a_router_is_put_together_and_taken_apart(ground: Ground, way: Way) -> N
         assert ROUTER.has_routes(cloud, id=router, routes=[ROUTE]) is True
     with refused(409, NotNow):
         ROUTER.delete(cloud, router)
+    held = f"its interface 10.99.0.250 in network {way.network} (port {interface})"
+    assert list(ROUTER.holders(cloud, router)) == [held]
+    assert f"port {interface} of router {router}" in NETWORK.holders(cloud, way.network)
     with refused(409, NotNow):
         ROUTER_INTERFACE.delete(cloud, interface)
     with refused(409, NotNow):
