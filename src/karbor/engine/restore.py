@@ -10,7 +10,7 @@ from karbor.cloud.kind import KINDS
 from karbor.engine.outline import Outline, plan
 from karbor.engine.request import Request
 from karbor.engine.retry import forgive
-from karbor.engine.run import Run
+from karbor.engine.run import Run, said
 from karbor.engine.scope import Scope
 from karbor.engine.undertaking import Undertaking
 from karbor.model.errors import Blocked, Invalid
@@ -119,6 +119,5 @@ class Restore(Undertaking):
 
 
 def _said(graph: ResourceGraph, node: int | None, reason: str) -> str:
-    """A blocker in words, with the resource that it is about."""
-    resource = "" if node is None else str(list(graph.resources.values())[node])
-    return reason if resource in reason else f"{resource}: {reason}"
+    """A reason with the resource that it is about, where it is about one."""
+    return reason if node is None else said(list(graph.resources.values())[node], reason)
