@@ -56,6 +56,7 @@ ANSWERS = {
     "index": shapes.page("operation_logs", SHAPE),
     **dict.fromkeys(("show", "action"), shapes.one("operation_log", SHAPE)),
 }
+FAULTS = {"action": [409]}
 
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:

@@ -88,7 +88,7 @@ ANSWERS = {
     **dict.fromkeys(("create", "show", "update"), shapes.one("plan", SHAPE)),
     "delete": shapes.NOTHING,
 }
-FAULTS = {"delete": [409]}
+FAULTS = dict.fromkeys(("update", "delete"), [409])
 
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
