@@ -11,7 +11,7 @@ from api_client import Client, plan_body
 from saved_volume import Story, restore_body
 
 from karbor.cloud.blockstorage import VOLUME
-from karbor.store import schema
+from karbor.store import operations, schema
 from karbor.testing.rig import Rig
 
 
@@ -68,3 +68,13 @@ def test_an_operation_that_was_changed_meanwhile(restored: str, member: Client, 
         assert restored in member.post(path, {"rollback": None}).fault(409, "conflictingRequest")
     with meanwhile(rig, table, restored, "UPDATE", gone(table, restored)):
         member.post(path, {"rollback": None}).fault(404, "itemNotFound")
+
+
+def test_a_restore_that_was_taken_up_again_meanwhile_stays(restored: str, member: Client, rig: Rig) -> None:
+    table, path = schema.operations, f"/restores/{restored}"
+    with meanwhile(rig, table, restored, "DELETE", changed(table, restored, phase="rollback")):
+        assert "again" in member.delete(path).fault(409, "conflictingRequest")
+    member.get(path).ok()
+    operations.update(rig.database, restored, phase="ended")
+    with meanwhile(rig, table, restored, "DELETE", gone(table, restored)):
+        member.delete(path).fault(404, "itemNotFound")
