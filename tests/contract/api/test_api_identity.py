@@ -194,7 +194,7 @@ def test_a_rule_that_refers_to_none_opens_nothing(tmp_path: Path, new: bool) -> 
 
 @pytest.mark.parametrize("rule", ["rule:project_memeber", "rule:plan:create"])
 def test_a_rule_that_refers_to_none_or_itself_is_told_at_the_start(tmp_path: Path, rule: str) -> None:
-    with pytest.raises(Invalid, match="policy.yaml.*plan:create"):
+    with pytest.raises(Invalid, match=r"policy\.yaml.*plan:create"):
         policy.make_enforcer(configured(tmp_path, rules=f'plan:create: "{rule}"\n'))
 
 
