@@ -120,15 +120,20 @@ def list_rules() -> Iterator[policy.RuleDefault]:
 def make_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
     """The enforcer of `conf`: its `[oslo_policy]` section says which file overrides the rules in code.
 
-    Raises Invalid where a rule refers to one that is not there, or to itself: a slip, and not what somebody wanted.
+    Raises Invalid where the file cannot be read, or is no map of rules, or a rule refers to one that is not there, or
+    to itself: a slip, and not what somebody wanted.
     """
     enforcer = _unchecked(conf)
-    enforcer.load_rules()
+    place = f"[oslo_policy] policy_file, {conf.oslo_policy.policy_file}"
     try:
+        enforcer.load_rules()
         enforcer.check_rules(raise_on_violation=True)
     except policy.InvalidDefinitionError as error:
-        names = f"[oslo_policy] policy_file, {conf.oslo_policy.policy_file}"
-        raise Invalid(f"{names}: a rule refers to one that is not there, or to itself; correct it: {error}") from None
+        raise Invalid(f"{place}: a rule refers to one that is not there, or to itself; correct it: {error}") from None
+    except (cfg.Error, OSError, ValueError) as error:
+        raise Invalid(f"{place}: it cannot be read as YAML: {error}") from error
+    except (AttributeError, TypeError) as error:  # what the library does with YAML that is something else
+        raise Invalid(f"{place}: it has to be a map of texts, a rule for each name: {error}") from error
     return enforcer
 
 

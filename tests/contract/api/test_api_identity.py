@@ -198,6 +198,12 @@ def test_a_rule_that_refers_to_none_or_itself_is_told_at_the_start(tmp_path: Pat
         policy.make_enforcer(configured(tmp_path, rules=f'plan:create: "{rule}"\n'))
 
 
+@pytest.mark.parametrize("text", ['plan:create: "role:admin', "- plan:create", "plan:create", "plan:create: 7", "\t"])
+def test_a_policy_file_that_is_none_is_told_at_the_start(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Invalid, match=r"policy\.yaml: it "):
+        policy.make_enforcer(configured(tmp_path, rules=text))
+
+
 def test_every_rule_of_the_contract_has_a_sample() -> None:
     tool = Path(sys.executable).with_name("oslopolicy-sample-generator")
     text = subprocess.run([tool, "--namespace", "karbor"], check=True, capture_output=True, text=True).stdout
