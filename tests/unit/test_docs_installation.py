@@ -16,6 +16,7 @@ from oslo_policy import opts as policy_options
 from test_no_heat import mentions
 
 from karbor import config, main, notifier
+from karbor.api import policy
 from karbor.engine.worker import TRIES
 from karbor.serving import manage, programs, status
 from karbor.store import upkeep
@@ -129,11 +130,26 @@ def test_the_application_is_where_servers_look() -> None:
     assert callable(getattr(main, found[0]))
 
 
-@pytest.mark.parametrize("group", ["oslo.config.opts", "oslo.policy.policies"])
-def test_the_generators_know_the_namespace(group: str) -> None:
-    assert "--namespace karbor" in TEXT
-    (point,) = [point for point in entry_points(group=group) if point.name == "karbor"]
-    assert list(point.load()())
+def generated(program: str, group: str) -> list[object]:
+    """What a generator makes its sample of, of all namespaces that the guide names to it."""
+    (line,) = re.findall(rf"^{program} (.*)$", TEXT, re.MULTILINE)
+    names = re.findall(r"--namespace (\S+)", line)
+    points = {point.name: point for point in entry_points(group=group)}
+    return [item for name in names for item in points[name].load()()]
+
+
+def test_the_sample_of_the_policy_has_all_rules() -> None:
+    assert generated("oslopolicy-sample-generator", "oslo.policy.policies") == list(policy.list_rules())
+
+
+def test_the_sample_of_the_configuration_has_all_sections() -> None:
+    sections = {item[0] for item in generated("oslo-config-generator", "oslo.config.opts") if isinstance(item, tuple)}
+    assert sections == {section for section, _ in known_keys()}
+
+
+def test_the_old_rules_are_kept_as_it_is_told() -> None:
+    assert "`enforce_new_defaults = false`" in TEXT
+    assert ("oslo_policy", "enforce_new_defaults") in known_keys()
 
 
 @pytest.mark.parametrize("name", ["plugin.sh", "settings"])

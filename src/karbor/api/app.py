@@ -97,9 +97,10 @@ def make_app(
     for path, methods in ROUTES.items():
         app.add_route(PREFIX + path, _Resource({name: _guarded(service, enforcer, do) for name, do in methods.items()}))
     public = falcon.App(middleware=[_KnownMethods()])
+    public.req_options.strip_url_path_trailing_slash = True
     faults.install(public)
     for path, handler in OPEN.items():
-        public.add_route(path, _Resource({"GET": _plain(service, handler)}))
+        public.add_route(path, _Resource(dict.fromkeys(("GET", "HEAD"), _plain(service, handler))))
     return _Front(public, identity(app))
 
 
@@ -123,7 +124,8 @@ class _Front:
             return start_response(status, [*headers, *ids], *exc_info)
 
         LOG.debug("%s %s %s", request_id, environ.get("REQUEST_METHOD"), path)
-        is_open = path in OPEN or path.rstrip("/") == VERSION
+        plain = path.rstrip("/")
+        is_open = plain == VERSION or (plain or "/") in OPEN
         return (self._public if is_open else self._guarded)(environ, start)
 
 

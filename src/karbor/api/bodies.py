@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 import falcon
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator, ValidationError, validators
+from jsonschema.protocols import Validator
 
 from karbor.api.faults import Fault
 from karbor.model.errors import Invalid
@@ -22,6 +23,8 @@ LARGEST = 2**63 - 1
 _SHOWN = 60
 _SECRETS = frozenset({"restore_auth", "application_credential", "credential", "password", "secret", "token"})
 """Fields whose values no message repeats."""
+_VALUELESS = frozenset({"type", "enum", "x-maxBytes"})
+"""What fields of that sort can be told to have failed at."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
@@ -42,12 +45,23 @@ _KEYS: Schema = {
     "type": "string", "pattern": "^[a-zA-Z0-9-_:.# ]{1,255}$",
     "description": "a key of 1 to 255 letters, digits, spaces and - _ : . #",
 }  # fmt: skip
-METADATA: Schema = {
+
+
+def _at_most(size: int) -> dict[str, Any]:
+    """The part of a schema that bounds a value by the bytes of its JSON; lists show many such values at once."""
+    return {"x-maxBytes": size, "description": f"at most {size} bytes of JSON"}
+
+
+SMALL = _at_most(1 << 14)
+"""Enough for whatever describes a thing, and for a login."""
+_MAP: Schema = {
     "type": ["object", "null"],
     "propertyNames": _KEYS,
     "additionalProperties": {"type": ["string", "integer", "boolean"]},
 }
-PARAMETERS: Schema = {"type": "object", "propertyNames": _KEYS, "additionalProperties": METADATA}
+METADATA: Schema = {**_MAP, **SMALL}
+PARAMETERS: Schema = {"type": "object", "propertyNames": _KEYS, "additionalProperties": _MAP, **_at_most(1 << 18)}
+"""Options by type or resource; some options are files, such as a server's user data."""
 
 _MEANINGS = {
     "object": "an object", "array": "a list", "string": "a text", "integer": "a whole number", "number": "a number",
@@ -87,6 +101,16 @@ def check_text(name: str, text: str) -> None:
         raise Invalid(f"{name}: the text has a character that cannot be stored (zero, or half of a pair)")
 
 
+def _check_bytes(_: Any, most: int, value: Any, __: Schema) -> Iterator[ValidationError]:
+    if len(json.dumps(value)) > most:
+        yield ValidationError("it is too large")
+
+
+_Validator: type[Validator] = validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"x-maxBytes": _check_bytes}
+)
+
+
 class Body:
     """What a request has to bring: an object that lies under `wrapper`, or is the whole body where that is empty."""
 
@@ -95,8 +119,8 @@ class Body:
         self.schema = fields({wrapper: schema}, required=[wrapper]) if wrapper else schema
 
     @cached_property
-    def _validator(self) -> Draft202012Validator:
-        return Draft202012Validator(self.schema)
+    def _validator(self) -> Validator:
+        return _Validator(self.schema)
 
     def read(self, request: falcon.Request) -> Any:
         """What lies under the wrapper. Raises Invalid naming the field, and Fault 413 for a body that is too large."""
@@ -211,5 +235,5 @@ def _sentence(error: ValidationError) -> str:
         case _:
             reason = f"it has to be {schema['description']}" if "description" in schema else error.message
     if _SECRETS.intersection([*map(str, path), *_names(value)]):
-        return f"{place}: {reason if error.validator in ('type', 'enum') else 'its value is not allowed'}"
+        return f"{place}: {reason if error.validator in _VALUELESS else 'its value is not allowed'}"
     return f"{place}: {value!r:.{_SHOWN}} is not allowed; {reason}"

@@ -24,6 +24,7 @@ _STATUSES: tuple[tuple[type[errors.KarborError], int], ...] = (
     (errors.NotFound, 404),
     (errors.Gone, 404),
     (errors.Forbidden, 403),
+    (errors.Conflict, 409),
     (errors.QuotaExceeded, 413),
     (errors.OverQuota, 413),
     (errors.Unauthorized, 401),

@@ -141,7 +141,13 @@ def base_url(request: falcon.Request, limits: Limits) -> str:
     """How clients reach the API: as the operator says, else as the first proxy was asked, else as asked."""
     if limits.base_url:
         return limits.base_url.rstrip("/")
-    return f"{request.forwarded_scheme}://{request.forwarded_host}{request.root_path}"
+    scheme = _asked_first(request.forwarded_scheme) or request.scheme
+    return f"{scheme}://{_asked_first(request.forwarded_host) or request.netloc}{request.root_path}"
+
+
+def _asked_first(forwarded: str) -> str:
+    """What the first proxy was asked: each one behind it puts what it was asked after a comma."""
+    return forwarded.partition(",")[0].strip()
 
 
 def values_of(name: str, text: str) -> list[str]:

@@ -14,7 +14,7 @@ from oslo_config import cfg
 from oslo_policy import opts, policy
 
 from karbor.model.caller import Caller
-from karbor.model.errors import Forbidden
+from karbor.model.errors import Forbidden, Invalid
 
 _BASES = (
     policy.RuleDefault("context_is_admin", "role:admin", "Who is an administrator."),
@@ -35,7 +35,7 @@ _BASES = (
     policy.RuleDefault(
         "admin_api", "is_admin:True or (role:admin and is_admin_project:True)", "Administrators; of earlier versions."
     ),
-    policy.RuleDefault("default", "rule:admin_or_owner", "What has no rule of its own."),
+    policy.RuleDefault("default", "rule:context_is_admin", "What a rule refers to that is not there."),
 )  # fmt: skip
 
 _ADMIN = ("rule:context_is_admin", "rule:admin_api")
@@ -118,7 +118,26 @@ def list_rules() -> Iterator[policy.RuleDefault]:
 
 
 def make_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
-    """The enforcer of `conf`: its `[oslo_policy]` section says which file overrides the rules in code."""
+    """The enforcer of `conf`: its `[oslo_policy]` section says which file overrides the rules in code.
+
+    Raises Invalid where the file cannot be read, or is no map of rules, or a rule refers to one that is not there, or
+    to itself: a slip, and not what somebody wanted.
+    """
+    enforcer = _unchecked(conf)
+    place = f"[oslo_policy] policy_file, {conf.oslo_policy.policy_file}"
+    try:
+        enforcer.load_rules()
+        enforcer.check_rules(raise_on_violation=True)
+    except policy.InvalidDefinitionError as error:
+        raise Invalid(f"{place}: a rule refers to one that is not there, or to itself; correct it: {error}") from None
+    except (cfg.Error, OSError, ValueError) as error:
+        raise Invalid(f"{place}: it cannot be read as YAML: {error}") from error
+    except (AttributeError, TypeError) as error:  # what the library does with YAML that is something else
+        raise Invalid(f"{place}: it has to be a map of texts, a rule for each name: {error}") from error
+    return enforcer
+
+
+def _unchecked(conf: cfg.ConfigOpts) -> policy.Enforcer:
     opts.set_defaults(conf)
     enforcer = policy.Enforcer(conf)
     enforcer.suppress_deprecation_warnings = True  # an operator's choice of the old rules is no news at each start
@@ -131,7 +150,7 @@ def get_enforcer() -> policy.Enforcer:
     """The enforcer of the configuration files of this machine; the entry point of oslo.policy's tools."""
     conf = cfg.ConfigOpts()
     conf([], project="karbor")
-    return make_enforcer(conf)
+    return _unchecked(conf)
 
 
 def authorize(request: falcon.Request, rule: str, *, project_id: str | None = None) -> None:

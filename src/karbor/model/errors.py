@@ -27,6 +27,10 @@ class Forbidden(KarborError):
     """What was asked for is another project's, or beyond the caller's roles."""
 
 
+class Conflict(KarborError):
+    """Somebody else has changed the same thing in the same moment, and was first; look at it again."""
+
+
 class QuotaExceeded(KarborError):
     """The project has as many of Karbor's own things as it may have; delete some, or ask for a higher quota."""
 

@@ -6,6 +6,7 @@ import datetime
 import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import islice, pairwise
 from typing import Any
 
@@ -122,6 +123,8 @@ def checked(
         raise Invalid(f"{unknown[0]}: a time trigger has no such property; it has {', '.join(KEYS)}")
     given.setdefault("start_time", now[:19].replace("T", " "))
     timetable = Timetable(given)
+    if given.get("timezone", "UTC") not in _zones():
+        raise _no_zone(given["timezone"])
     window = given.get("window", min_window)
     if type(window) is not int or not min_window <= window <= max_window:
         raise Invalid(f"window: {window!r} is not a whole number of seconds from {min_window} to {max_window}")
@@ -153,7 +156,17 @@ def _zone(name: Any) -> datetime.tzinfo:
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise Invalid(f"timezone: {name!r} is not a time zone such as Europe/Berlin") from None
+        raise _no_zone(name) from None
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """The time zones that mean the same on every host: neither what a host calls its own, nor a placeholder."""
+    return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})
+
+
+def _no_zone(name: Any) -> Invalid:
+    return Invalid(f"timezone: {name!r:.60} is not a time zone such as Europe/Berlin")
 
 
 def _offset(wall: Wall, zone: datetime.tzinfo) -> datetime.timedelta:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import click
 
 from karbor import config, notifier
+from karbor.api import policy
 from karbor.cloud.delegation import Delegation
 from karbor.model.errors import KarborError
 from karbor.providers import load_providers
@@ -53,7 +54,7 @@ def upgrade() -> None:
 @upgrade.command()
 @config_file
 def check(files: tuple[Path, ...]) -> None:
-    """Look at configuration, database, providers and keys.
+    """Look at configuration, policy, database, providers and keys.
 
     Exit status: 0 ready; 1 something to look at; 2 not ready; 255 the checks could not be run.
     """
@@ -89,6 +90,7 @@ def _configuration(settings: Any) -> str:
     Delegation(**config.service_login(settings))
     config.identity(settings)
     notifier.connected(settings)
+    policy.make_enforcer(settings)
     return ""
 
 

@@ -16,7 +16,7 @@ from karbor.store.search import compiled
 
 Row = Mapping[str, Any]
 Condition = sa.ColumnElement[bool]
-Column = sa.Column[Any]
+Column = sa.ColumnElement[Any]
 
 
 @dataclass(frozen=True, slots=True)

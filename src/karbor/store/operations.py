@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from karbor import clock
-from karbor.model.errors import KarborError, NotFound
+from karbor.model.errors import Conflict, KarborError, NotFound
 from karbor.store import schema
 from karbor.store.database import clock as database_clock
 from karbor.store.database import reading
@@ -206,13 +206,17 @@ def forget_credential(database: sa.Engine, row: Row) -> None:
 
 
 def reopen(database: sa.Engine, row: Row, **changes: Any) -> None:
-    """Have an operation run that had stopped. Raises KarborError where its row has changed since it was read."""
+    """Have an operation run that had stopped.
+
+    Raises Conflict where its row has changed since it was read, NotFound where it has gone.
+    """
     same = (_T.c.id == row["id"]) & (_T.c.epoch == row["epoch"]) & (_T.c.status == row["status"])
     status = STARTED[row["operation_type"]]
     with database.begin() as connection:
         found = connection.execute(sa.update(_T).where(same).values(status=status, cancel=False, tries=0, **changes))
     if found.rowcount != 1:
-        raise KarborError(f"operation {row['id']} has changed in this moment; look at it again")
+        get(database, row["id"])
+        raise Conflict(f"operation {row['id']} has changed in this moment; look at it again")
 
 
 def claim(database: sa.Engine, id: str, instance: str) -> int:

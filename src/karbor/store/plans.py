@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from karbor import clock
-from karbor.model.errors import Invalid, NotFound
+from karbor.model.errors import Conflict, Invalid, NotFound
 from karbor.store import schema
 from karbor.store.database import reading
 
@@ -33,12 +33,14 @@ def get(database: sa.Engine, id: str, *, project_id: str | None = None) -> Row:
 
 
 def update(database: sa.Engine, id: str, *, was: str, **changes: Any) -> Row:
-    """Change a plan that has the status `was` still; its row then. Raises NotFound where it has gone or moved on."""
+    """Change a plan that has the status `was` still; its row then. Raises NotFound, and Conflict where it has not."""
     with database.begin() as connection:
         changed = connection.execute(sa.update(_T).where(_T.c.id == id, _T.c.status == was).values(changes))
         row = connection.execute(sa.select(_T).where(_T.c.id == id)).mappings().first()
-    if row is None or not changed.rowcount:
-        raise NotFound(f"plan {id} has just been deleted or changed by somebody else")
+    if row is None:
+        raise NotFound(f"plan {id} has just been deleted by somebody else")
+    if not changed.rowcount:
+        raise Conflict(f"plan {id} has just been changed by somebody else, and is {row['status']}; look at it again")
     return dict(row)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from api_client import Belongings, Client
+from api_client import NOOP, UNKNOWN, Belongings, Client, plan_body
 from test_api_isolation import BODIES, everything
 
 from karbor.api.app import ROUTES
@@ -15,6 +16,9 @@ from karbor.testing.rig import Rig
 
 WITH_BODY = [(method, route) for route, methods in ROUTES.items() for method in methods if method in ("POST", "PUT")]
 JSON = {"Content-Type": "application/json"}
+CHECKPOINTS = f"/providers/{NOOP}/checkpoints"
+VOLUME = "OS::Cinder::Volume"
+RESOURCE = {"id": UNKNOWN, "type": VOLUME, "name": "data"}
 
 BROKEN = {
     "malformed": (b'{"plan": ', JSON, "body"),
@@ -99,3 +103,40 @@ def test_ids_that_are_none(admin: Client, belongings: Belongings, route: str) ->
         reply = admin.ask(method, path.replace("{id}", id), body)
         assert reply.status in (400, 404), (id, reply.text)
         assert json.loads(reply.text)
+
+
+LARGE = {"key": "x" * (1 << 14)}
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "wrapper", "changes", "field"),
+    [
+        ("POST", "/plans", "plan", {"parameters": {VOLUME: {"note": "x" * (1 << 18)}}}, "plan.parameters"),
+        ("POST", "/plans", "plan", {"resources": [{**RESOURCE, "extra_info": LARGE}]}, "plan.resources[0].extra_info"),
+        ("POST", CHECKPOINTS, "checkpoint", {"extra-info": LARGE}, "checkpoint.extra-info"),
+        ("POST", "/restores", "restore", {"restore_auth": LARGE}, "restore.restore_auth"),
+        ("POST", "/restores", "restore", {"parameters": {VOLUME: {"note": "x" * (1 << 18)}}}, "restore.parameters"),
+        ("POST", "/triggers", "trigger_info", {"name": "x" * 4097}, "trigger_info.name"),
+        ("PUT", "/triggers/{id}", "trigger_info", {"name": "x" * 4097}, "trigger_info.name"),
+        ("POST", "/scheduled_operations", "scheduled_operation", {"operation_definition": LARGE}, "definition"),
+        ("POST", "/scheduled_operations", "scheduled_operation", {"operation_definition": LARGE["key"]}, "definition"),
+    ],
+)  # fmt: skip
+def test_what_lists_show_is_bounded(
+    admin: Client, belongings: Belongings, rig: Rig, method: str, route: str, wrapper: str, changes: Any, field: str
+) -> None:
+    good: dict[str, Any] = {
+        "plan": plan_body()["plan"],
+        "checkpoint": {"plan_id": belongings.plan},
+        "restore": {"provider_id": NOOP, "checkpoint_id": belongings.checkpoint, "parameters": {}},
+        "trigger_info": {"name": "", "type": "time", "properties": {"format": "crontab", "pattern": "0 3 * * *"}},
+        "scheduled_operation": {
+            "name": "nightly", "operation_type": "protect", "trigger_id": belongings.trigger,
+            "operation_definition": {"provider_id": NOOP, "plan_id": belongings.plan},
+        },
+    }  # fmt: skip
+    before = everything(rig)
+    reply = admin.ask(method, belongings.path(route), {wrapper: {**good[wrapper], **changes}})
+    message = reply.fault(400, "badRequest")
+    assert field in message and "at most" in message and len(message) < 300
+    assert everything(rig) == before

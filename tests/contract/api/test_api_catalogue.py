@@ -144,7 +144,13 @@ def test_the_versions_need_no_token(api: Api) -> None:
     assert (version["id"], version["status"]) == ("v1.0", "CURRENT")
     assert version["links"] == [{"rel": "self", "href": "http://karbor.example.org/v1/"}]
     assert response.headers["X-Openstack-Request-Id"].startswith("req-")
-    assert requests.get(f"{api.url}/healthcheck", timeout=20).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/healthcheck", "/healthcheck/"])
+def test_health_needs_no_token(api: Api, method: str, path: str) -> None:
+    response = requests.request(method, api.url + path, timeout=20)
+    assert (response.status_code, response.content) == (200, b'{"status": "ok"}' if method == "GET" else b"")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from api_client import NOOP, OS_INFRA, UNKNOWN, Api, Client, plan_body
 from saved_volume import LOG, PATH, RUN, TYPE, Story, restore_body
 
@@ -186,6 +187,7 @@ def test_operation_logs(story: Story, member: Client, stranger: Client) -> None:
     assert (log["operation_type"], log["status"], log["phase"]) == ("protect", "available", "ended")
     assert (log["checkpoint_id"], log["plan_id"]) == (story.checkpoint["id"], story.plan["id"])
     assert log["restore_id"] is None and log["error_info"] is None
+    assert log["extra_info"] == {"created_by": "manual"}
     for name in ("started_at", "ended_at"):
         datetime.datetime.strptime(log[name], "%Y-%m-%dT%H:%M:%S.%f")
     assert member.get(f"/operation_logs/{log['id']}").ok("operation_log") == log
@@ -193,6 +195,26 @@ def test_operation_logs(story: Story, member: Client, stranger: Client) -> None:
     member.get(f"/operation_logs/{UNKNOWN}").fault(404, "itemNotFound")
     stranger.get(f"/operation_logs/{log['id']}").fault(404, "itemNotFound")
     assert member.get("/operation_logs", restore_id=log["id"]).ok("operation_logs") == []
+
+
+def test_the_list_of_operation_logs_reads_no_more_than_it_shows(story: Story, member: Client, rig: Rig) -> None:
+    """A request and a graph may be large, and a list has many of them."""
+    read: list[str] = []
+
+    def before(_: sa.Connection, __: object, statement: str, *___: object) -> None:
+        if "FROM operations" in statement and "checkpoint_id IN" in statement:
+            chosen = statement.partition("FROM operations")[0].removeprefix("SELECT ")
+            read.extend(word.strip() for word in chosen.split(","))
+
+    sa.event.listen(rig.database, "before_cursor_execute", before)
+    try:
+        logs = member.get("/operation_logs", checkpoint_id=story.checkpoint["id"]).ok("operation_logs")
+    finally:
+        sa.event.remove(rig.database, "before_cursor_execute", before)
+    assert "operations.phase" in read
+    assert not {"operations.request", "operations.graph", "operations.outline"}.intersection(read)
+    for log in logs:
+        assert member.get(f"/operation_logs/{log['id']}").ok("operation_log") == log
 
 
 def test_delete_leaves_a_deleted_checkpoint_to_be_read(

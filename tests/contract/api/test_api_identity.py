@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -15,12 +16,13 @@ import pytest
 import requests
 from api_client import NOOP, UNKNOWN, Api, Belongings, Client, plan_body
 from oslo_config import cfg
+from oslo_policy.policy import Enforcer
 
 from karbor.api import policy
 from karbor.api.app import ROUTES
 from karbor.cloud.connection import Cloud
 from karbor.model.caller import Caller
-from karbor.model.errors import Forbidden
+from karbor.model.errors import Forbidden, Invalid
 from karbor.sandbox.tokens import digest
 from karbor.testing.rig import Rig
 
@@ -124,19 +126,30 @@ def test_an_application_credential_works_too(api: Api, member: Client, belonging
 Allows = Callable[..., bool]
 
 
-@pytest.fixture(params=[True, False], ids=["new defaults", "with the old ones"])
-def defaults(request: pytest.FixtureRequest) -> tuple[bool, Allows]:
-    """An enforcer with or without the rules of earlier versions, as a function of roles, rule and owner."""
+def configured(folder: Path, text: str = "", rules: str = "") -> cfg.ConfigOpts:
+    """A configuration with a policy file."""
+    (folder / "policy.yaml").write_text(rules)
+    (folder / "karbor.conf").write_text(f"[oslo_policy]\npolicy_file = {folder}/policy.yaml\n{text}\n")
     conf = cfg.ConfigOpts()
-    conf([], project="karbor", default_config_files=[])
-    enforcer = policy.make_enforcer(conf)
-    conf.set_override("enforce_new_defaults", request.param, group="oslo_policy")
+    conf([], project="karbor", default_config_files=[str(folder / "karbor.conf")])
+    return conf
+
+
+def asking(roles: str, enforcer: Enforcer) -> falcon.Request:
+    """A request of somebody with these roles in the project `mine`."""
+    asked = falcon.Request({"wsgi.input": None, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.errors": None})
+    asked.context.caller = Caller("me", "mine", frozenset(roles.split()), (), "token")
+    asked.context.enforcer = enforcer
+    return asked
+
+
+@pytest.fixture(params=[True, False], ids=["new defaults", "with the old ones"])
+def defaults(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[bool, Allows]:
+    """An enforcer with or without the rules of earlier versions, as a function of roles, rule and owner."""
+    enforcer = policy.make_enforcer(configured(tmp_path, f"enforce_new_defaults = {request.param}"))
 
     def allows(roles: str, rule: str, *, owner: str = "mine") -> bool:
-        asked = falcon.Request({"wsgi.input": None, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.errors": None})
-        asked.context.caller = Caller("me", "mine", frozenset(roles.split()), (), "token")
-        asked.context.enforcer = enforcer
-        return policy.allows(asked, rule, project_id=owner)
+        return policy.allows(asking(roles, enforcer), rule, project_id=owner)
 
     return request.param, allows
 
@@ -164,14 +177,31 @@ def test_the_roles_of_a_project(defaults: tuple[bool, Allows]) -> None:
         assert allows("auditor", rule) == old, rule
 
 
-def test_a_refusal_names_the_rule() -> None:
-    asked = falcon.Request({"wsgi.input": None, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.errors": None})
-    asked.context.caller = Caller("me", "mine", frozenset({"reader"}), (), "token")
-    conf = cfg.ConfigOpts()
-    conf([], project="karbor", default_config_files=[])
-    asked.context.enforcer = policy.make_enforcer(conf)
+def test_a_refusal_names_the_rule(tmp_path: Path) -> None:
     with pytest.raises(Forbidden, match="plan:create"):
-        policy.authorize(asked, "plan:create")
+        policy.authorize(asking("reader", policy.make_enforcer(configured(tmp_path))), "plan:create")
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["new defaults", "with the old ones"])
+def test_a_rule_that_refers_to_none_opens_nothing(tmp_path: Path, new: bool) -> None:
+    conf = configured(tmp_path, f"enforce_new_defaults = {new}", 'plan:create: "rule:context_is_admin"\n')
+    enforcer = policy.make_enforcer(conf)
+    (tmp_path / "policy.yaml").write_text('plan:create: "rule:project_memeber"\n')  # a slip while the API runs
+    os.utime(tmp_path / "policy.yaml", (2**31 - 1, 2**31 - 1))
+    assert not policy.allows(asking("member", enforcer), "plan:create")
+    assert policy.allows(asking("admin", enforcer), "plan:create")
+
+
+@pytest.mark.parametrize("rule", ["rule:project_memeber", "rule:plan:create"])
+def test_a_rule_that_refers_to_none_or_itself_is_told_at_the_start(tmp_path: Path, rule: str) -> None:
+    with pytest.raises(Invalid, match=r"policy\.yaml.*plan:create"):
+        policy.make_enforcer(configured(tmp_path, rules=f'plan:create: "{rule}"\n'))
+
+
+@pytest.mark.parametrize("text", ['plan:create: "role:admin', "- plan:create", "plan:create", "plan:create: 7", "\t"])
+def test_a_policy_file_that_is_none_is_told_at_the_start(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Invalid, match=r"policy\.yaml: it "):
+        policy.make_enforcer(configured(tmp_path, rules=text))
 
 
 def test_every_rule_of_the_contract_has_a_sample() -> None:

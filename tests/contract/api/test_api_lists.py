@@ -57,10 +57,29 @@ def test_links_lead_through_the_whole_list(stranger: Client, plans: list[Any], s
     assert found == everything
 
 
-def test_links_name_the_address_that_a_proxy_was_asked_for(stranger: Client, plans: list[Any]) -> None:
-    headers = {"X-Forwarded-Host": "karbor.example.org", "X-Forwarded-Proto": "https"}
+@pytest.mark.parametrize(
+    ("host", "scheme"),
+    [
+        ("karbor.example.org", "https"),
+        ("karbor.example.org, inner:8080", "https, http"),
+        ("karbor.example.org ,", "https,"),
+    ],
+)
+def test_links_name_the_address_that_the_first_proxy_was_asked_for(
+    stranger: Client, plans: list[Any], host: str, scheme: str
+) -> None:
+    headers = {"X-Forwarded-Host": host, "X-Forwarded-Proto": scheme}
     (link,) = stranger.ask("GET", "/plans", params={"limit": 1}, headers=headers).ok("plans_links")
     assert link["href"].startswith(f"https://karbor.example.org/v1/{stranger.project_id}/plans?limit=1&marker=")
+
+
+@pytest.mark.parametrize("nothing", ["", ",", ", inner"])
+def test_links_name_the_services_own_address_where_a_proxy_names_none(
+    stranger: Client, plans: list[Any], nothing: str
+) -> None:
+    headers = {"X-Forwarded-Host": nothing, "X-Forwarded-Proto": nothing}
+    (link,) = stranger.ask("GET", "/plans", params={"limit": 1}, headers=headers).ok("plans_links")
+    assert link["href"].startswith(f"{stranger.url}/v1/{stranger.project_id}/plans?limit=1&marker=")
 
 
 def test_offset_and_limit(stranger: Client, plans: list[Any]) -> None:

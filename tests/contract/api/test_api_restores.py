@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from api_client import OS_INFRA, UNKNOWN, Client, is_texts
+from cryptography.fernet import Fernet
 from saved_volume import LOG, RUN, TYPE, Story, restore_body
 
 from karbor.cloud.access import find_region
 from karbor.cloud.blockstorage import VOLUME
 from karbor.store import operations
+from karbor.store.sealed import Seal
 from karbor.testing.rig import Rig
 
 RESTORE = RUN | {"restore_target", "resources"}
@@ -206,3 +208,11 @@ def test_a_login_is_refused_for_what_goes_on_in_this_cloud(story: Story, member:
     assert member.cloud is not None and VOLUME.get(member.cloud, resource["restored_id"]) is not None
     member.post(f"/operation_logs/{id}/action", {"rollback": None}).ok()
     member.until(f"/operation_logs/{id}", "operation_log", lambda log: log["phase"] == "ended")
+
+
+def test_a_restore_can_be_forgotten_without_the_key_of_its_credential(story: Story, member: Client, rig: Rig) -> None:
+    id = member.post("/restores", restore_body(story, checkpoint_id=UNKNOWN)).ok("restore")["id"]
+    lost = Seal([Fernet.generate_key().decode()])
+    operations.update(rig.database, id, credential=lost.seal({"kind": "trust", "trust_id": "x"}))
+    member.delete(f"/restores/{id}").ok()
+    member.get(f"/restores/{id}").fault(404, "itemNotFound")

@@ -282,6 +282,8 @@ def test_on_a_zones_clock_every_firing_shows_a_time_of_the_pattern_or_the_end_of
         (crontab("0 23 * * *", start_time="9999-12-31 12:00:00", timezone=NEW_YORK), "pattern: it never fires"),
         (crontab("0 3 * * *", timezone="Europe/Nowhere"), "timezone: .*is not a time zone"),
         (crontab("0 3 * * *", timezone="../etc/passwd"), "timezone: .*is not a time zone"),
+        (crontab("0 3 * * *", timezone="localtime"), "timezone: .*is not a time zone"),
+        (crontab("0 3 * * *", timezone="right/UTC"), "timezone: .*is not a time zone"),
         (crontab("0 3 * * *", jitter=5), "jitter: a time trigger has no such property"),
     ],
 )

@@ -258,9 +258,11 @@ def test_upgrade_check(sandbox: Sandbox, tmp_path: Path, file: Path) -> None:
     assert len({len(line) for line in done.output.splitlines()}) == 1
 
     good = file.read_text()
+    (tmp_path / "policy.yaml").write_text('plan:create: "role:admin\n')
     for more, words in (
         ("[keystone_authtoken]\ncafile = /nowhere/ca.pem\n", "/nowhere/ca.pem cannot be read"),
         ("[oslo_messaging_notifications]\ndriver = messagingv2\ntransport_url = pigeon://loft/\n", "pigeon"),
+        (f"[oslo_policy]\npolicy_file = {tmp_path}/policy.yaml\n", "policy.yaml: it cannot be read"),
     ):
         file.write_text(f"{good}\n{more}")
         done = run("upgrade", "check", *files, command=status)

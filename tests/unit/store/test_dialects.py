@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from karbor.model.errors import KarborError, QuotaExceeded
+from karbor.model.errors import Conflict, QuotaExceeded
 from karbor.model.resource import Ref, Resource, ResourceGraph
 from karbor.store import checkpoints, operations, plans, quotas, records, schema, services
 from karbor.store.database import again, open_database
@@ -196,7 +196,7 @@ def test_an_engine_that_was_overtaken_is_not_let_in_by_an_older_view(database: s
     operations.release(database, id, stale, status="error")
     row = operations.get(database, id)
     assert (row["status"], row["owner"]["instance"]) == ("protecting", "fresh")
-    with pytest.raises(KarborError, match="has changed in this moment"):
+    with pytest.raises(Conflict, match="has changed in this moment"):
         operations.reopen(database, {**row, "epoch": stale})
     operations.INSTANCES.discard("fresh")
 

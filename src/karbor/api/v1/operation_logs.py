@@ -52,24 +52,37 @@ SHAPE = shapes.exactly(
         "extra_info": shapes.ANYTHING_OR_NULL,
     }
 )
+_COLUMNS = [
+    *(
+        schema.operations.c[name]
+        for name in (
+            "id", "operation_type", "checkpoint_id", "plan_id", "provider_id", "scheduled_operation_id", "status",
+            "created_at", "started_at", "ended_at", "error_info", "phase",
+        )
+    ),
+    schema.operations.c.request["extra_info"].label("extra_info"),
+]  # fmt: skip
+"""What an operation log is shown from: of large rows a small part."""
 ANSWERS = {
     "index": shapes.page("operation_logs", SHAPE),
     **dict.fromkeys(("show", "action"), shapes.one("operation_log", SHAPE)),
 }
+FAULTS = {"action": [409]}
 
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """The project's operation logs."""
     policy.authorize(request, "operation_log:list")
     wanted = paging.listing(request, service.limits, schema.operations, FILTERS)
-    found = [view(row) for row in paging.rows(service.database, schema.operations, wanted)]
+    rows = paging.rows(service.database, schema.operations, wanted, columns=_COLUMNS)
+    found = [_view(row, row["extra_info"]) for row in rows]
     return Answer(paging.answer(request, service.limits, "operation_logs", wanted.page, found))
 
 
 def show(service: Service, caller: Caller, request: falcon.Request, id: str) -> Answer:
     """One operation log."""
     policy.authorize(request, "operation_log:get")
-    return Answer({"operation_log": view(runs.find(service, request, "operation_log:get", None, id))})
+    return Answer({"operation_log": _shown(runs.find(service, request, "operation_log:get", None, id))})
 
 
 def action(service: Service, caller: Caller, request: falcon.Request, id: str) -> Answer:
@@ -93,10 +106,14 @@ def action(service: Service, caller: Caller, request: falcon.Request, id: str) -
         with elsewhere.credential(service, caller, login) as credential:
             act(row["id"], credential)
     service.wake()
-    return Answer({"operation_log": view(operations.get(service.database, row["id"]))})
+    return Answer({"operation_log": _shown(operations.get(service.database, row["id"]))})
 
 
-def view(row: Row) -> dict[str, Any]:
+def _shown(row: Row) -> dict[str, Any]:
+    return _view(row, row["request"].get("extra_info"))
+
+
+def _view(row: Row, extra_info: Mapping[str, Any] | None) -> dict[str, Any]:
     """An operation log as the API shows it."""
     restore = row["operation_type"] == "restore"
     return {
@@ -111,6 +128,6 @@ def view(row: Row) -> dict[str, Any]:
         "started_at": row["started_at"] or row["created_at"],
         "ended_at": row["ended_at"],
         "error_info": row["error_info"],
-        "extra_info": row["request"].get("extra_info"),
+        "extra_info": extra_info,
         "phase": row["phase"],
     }

@@ -35,7 +35,7 @@ _RESOURCES: bodies.Schema = {
             "id": {"type": "string", "minLength": 1, "maxLength": 255},
             "type": {"type": "string", "minLength": 1, "maxLength": 64},
             "name": {"type": "string", "maxLength": 255},
-            "extra_info": {"type": ["object", "null"]},
+            "extra_info": {"type": ["object", "null"], **bodies.SMALL},
         },
         "required": ["id", "type", "name"],
     },
@@ -88,7 +88,7 @@ ANSWERS = {
     **dict.fromkeys(("create", "show", "update"), shapes.one("plan", SHAPE)),
     "delete": shapes.NOTHING,
 }
-FAULTS = {"delete": [409]}
+FAULTS = {"update": [409], "delete": [409]}
 
 
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:

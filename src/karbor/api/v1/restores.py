@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,10 @@ from karbor.api.service import Answer, Service
 from karbor.api.v1 import elsewhere, outcomes, runs
 from karbor.engine import report
 from karbor.model.caller import Caller
+from karbor.model.errors import Conflict, KarborError
 from karbor.store import operations, records, schema
+
+LOG = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
@@ -108,11 +112,29 @@ def delete(service: Service, caller: Caller, request: falcon.Request, id: str) -
     with events.told(service, request, "restore_delete", id=row["id"]):
         if row["phase"] != "ended":
             raise Fault(409, f"restore {id} has not ended; cancel it first with POST /operation_logs/{id}/action")
-        if row["credential"]:
-            service.delegation.revoke(service.seal.open(row["credential"]))
+        _revoke(service, row)
         with service.database.begin() as connection:
-            connection.execute(sa.delete(table).where(table.c.id == row["id"], table.c.phase == "ended"))
+            gone = connection.execute(sa.delete(table).where(table.c.id == row["id"], table.c.phase == "ended"))
+        if not gone.rowcount:
+            runs.find(service, request, "restore:delete", "restore", id)
+            raise Conflict(f"restore {id} has just been taken up again by somebody else, and stays; look at it again")
     return Answer()
+
+
+def _revoke(service: Service, row: Row) -> None:
+    """Take back the rights of a restore that has ended, where that has not been done yet.
+
+    Whoever takes it up again brings other ones. Where they were sealed with a key that is lost nobody can use them
+    any more, and they run out by themselves. Raises CloudError.
+    """
+    if row["credential"] is None:
+        return
+    try:
+        credential = service.seal.open(row["credential"])
+    except KarborError as error:
+        LOG.warning("the trust of restore %s stays until it runs out: %s", row["id"], error)
+        return
+    service.delegation.revoke(credential)
 
 
 def _shown(service: Service, row: Row) -> dict[str, Any]:

@@ -37,6 +37,7 @@ _DEFINITION: bodies.Schema = {
     "type": ["object", "string"],
     "propertyNames": bodies.METADATA["propertyNames"],
     "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    **bodies.SMALL,
 }
 _CREDENTIAL: bodies.Schema = {
     "type": ["object", "null"],

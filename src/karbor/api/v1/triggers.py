@@ -32,12 +32,13 @@ _PROPERTIES: bodies.Schema = {
     "additionalProperties": False,
 }
 _TYPE: bodies.Schema = {"type": "string", "enum": ["time"]}
+_LONGEST_NAME = {"maxLength": 4096, "description": "a text of at most 4096 characters"}
 
 CREATE = Body(
     "trigger_info",
     bodies.fields(
         {
-            "name": {"type": "string"},
+            "name": {"type": "string", **_LONGEST_NAME},
             "type": _TYPE,
             "properties": {**_PROPERTIES, "required": ["format", "pattern"]},
         },
@@ -46,7 +47,9 @@ CREATE = Body(
 )
 UPDATE = Body(
     "trigger_info",
-    bodies.fields({"name": {"type": ["string", "null"]}, "type": {}, "properties": _PROPERTIES}, minProperties=1),
+    bodies.fields(
+        {"name": {"type": ["string", "null"], **_LONGEST_NAME}, "type": {}, "properties": _PROPERTIES}, minProperties=1
+    ),
 )
 
 FILTERS: Mapping[str, paging.Match] = {
