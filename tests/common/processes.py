@@ -27,9 +27,18 @@ def running(*words: str, until: str, stop: signal.Signals = signal.SIGTERM, **en
         try:
             yield line
         finally:
-            process.send_signal(stop)
-            rest = process.stderr.read()
-        assert (process.wait(PATIENCE), rest) == (0, "")
+            rest = ended(process, stop)
+        assert (process.returncode, rest) == (0, "")
+
+
+def ended(process: subprocess.Popen[str], stop: signal.Signals) -> str:
+    """What a process still says when it is asked to end; it is killed where it does not."""
+    process.send_signal(stop)
+    try:
+        return process.communicate(timeout=PATIENCE)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
 
 
 def unused_port() -> int:

@@ -117,4 +117,5 @@ def serve(folder: Path, port: int, delay: float, *, ready: Callable[[str], None]
     with Sandbox(folder, port, delay) as sandbox:
         if ready is not None:
             ready(sandbox.url)
-        stopping.wait()
+        while not stopping.wait(1.0):  # one without an end is not ended by a signal that another thread gets
+            pass

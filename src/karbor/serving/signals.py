@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 
+_LOOK_SECONDS = 1.0
+"""A signal that another thread gets, or that comes in the moment before the wait begins, does not end the wait."""
+
 
 class Ending:
     """Set by SIGTERM and SIGINT, so that a program stops where it can stop cleanly. Made in the main thread."""
@@ -16,4 +19,5 @@ class Ending:
 
     def wait(self) -> None:
         """Return when somebody has asked for it."""
-        self._asked.wait()
+        while not self._asked.wait(_LOOK_SECONDS):
+            pass
