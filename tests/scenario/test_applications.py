@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import cloud_time
 import pytest
 from shop import Shop
 
@@ -20,7 +21,6 @@ from karbor.cloud.servers import SERVER
 from karbor.demo import disks, waits
 from karbor.demo.application import Application, ground
 from karbor.demo.compare import mapping_of
-from karbor.engine import report
 from karbor.model.resource import Ref
 from karbor.store import operations
 
@@ -177,18 +177,21 @@ def test_ports_and_floating_ips_do_not_wait_for_volumes(shop: Shop) -> None:
     app = shop.open()
     checkpoint = shop.protected(app)
     shop.destroy(app)
-    before = shop.holds()
-    shop.fault(service="volume", method="POST", path="/backups/.*/restore", status=500, times=None)
-    row = shop.restore(checkpoint, on_failure="keep")
-    assert row["phase"] == "kept"
-    made = report.restore_document(shop.database, row)["made"]
-    assert SERVER.name not in {each["kind"] for each in made}
-    ports = {each["id"] for each in made if each["kind"] == PORT.name}
-    assert len(ports) == len(app.of(PORT))
-    (address,) = (shop.now(FLOATING_IP, each["id"]) for each in made if each["kind"] == FLOATING_IP.name)
-    assert address["port_id"] in ports
-    shop.engine().roll_back(row["id"], shop.cloud())
-    assert shop.holds() == before
+    cloud_time.hold(shop.sandbox)
+
+    def all_ports_and_the_address_are_there() -> bool:
+        of_servers = {port["id"] for port in shop.all(PORT).values() if not port["device_owner"]}
+        led_to = {address["port_id"] for address in shop.all(FLOATING_IP).values()}
+        return len(of_servers) == len(app.of(PORT)) and bool(led_to & of_servers)
+
+    with ThreadPoolExecutor(1) as threads:
+        restore = threads.submit(shop.restored, checkpoint)
+        shop.until(lambda: restore.done() or all_ports_and_the_address_are_there())
+        there = [volume["status"] for volume in shop.all(VOLUME).values()]
+        assert there and "available" not in there
+        assert shop.all(SERVER) == {}
+        cloud_time.finish(shop.sandbox)
+        restore.result()
 
 
 def test_an_outline_has_everything_once(shop: Shop) -> None:

@@ -57,6 +57,31 @@ class Belongings:
     trigger: str
     scheduled_operation: str
 
+    @classmethod
+    def of(cls, client: Client) -> Belongings:
+        """One of each, made by `client`."""
+        body = plan_body(("OS::Keystone::Project", client.project_id, "all"), name="belongings")
+        plan = client.post("/plans", body).ok("plan")["id"]
+        checkpoints = f"/providers/{NOOP}/checkpoints"
+        checkpoint = client.post(checkpoints, {"checkpoint": {"plan_id": plan}}).ok("checkpoint")["id"]
+        client.ended(f"{checkpoints}/{checkpoint}", "checkpoint")
+        run = {"provider_id": NOOP, "checkpoint_id": checkpoint, "parameters": {}}
+        restore = client.post("/restores", {"restore": run}).ok("restore")["id"]
+        verification = client.post("/verifications", {"verification": run}).ok("verification")["id"]
+        properties = {"format": "crontab", "pattern": "0 3 * * *"}
+        trigger = {"trigger_info": {"name": "at night", "type": "time", "properties": properties}}
+        trigger_id = client.post("/triggers", trigger).ok("trigger_info")["id"]
+        operation = {
+            "name": "nightly",
+            "operation_type": "protect",
+            "trigger_id": trigger_id,
+            "operation_definition": {"provider_id": NOOP, "plan_id": plan},
+        }
+        made = client.post("/scheduled_operations", {"scheduled_operation": operation}).ok("scheduled_operation")
+        client.ended(f"/restores/{restore}", "restore")
+        client.ended(f"/verifications/{verification}", "verification")
+        return cls(plan, checkpoint, restore, verification, trigger_id, made["id"])
+
     def path(self, route: str) -> str:
         """A path of the API's routes with the ids of these things in it."""
         kinds = {
