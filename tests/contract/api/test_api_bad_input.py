@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from api_client import NOOP, UNKNOWN, Belongings, Client, plan_body
-from test_api_isolation import BODIES, everything
+from records import everything
+from test_api_isolation import BODIES
 
 from karbor.api.app import ROUTES
 from karbor.testing.rig import Rig

@@ -151,4 +151,4 @@ def test_copies_count_for_the_quota_all_or_none(album: Album, member: Client, ad
         assert "checkpoints" in message
         assert member.get(f"{quota}/detail").ok("quota")["checkpoints"]["in_use"] == used
     finally:
-        admin.delete(quota).ok()
+        admin.put(quota, {"quota": {"checkpoints": -1}}).ok()

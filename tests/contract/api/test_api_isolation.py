@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from api_client import NOOP, UNKNOWN, Api, Belongings, Client, plan_body
+from records import everything
 
 from karbor.api.app import ROUTES
-from karbor.store import schema
 from karbor.testing.rig import Rig
 
 WALK = [(method, route) for route, methods in ROUTES.items() for method in methods]
@@ -32,14 +30,6 @@ OPEN = {
 """What names no project's object in its path: it looks the same to all, or shows the caller's own."""
 FORBIDDEN = ("/providers/{provider_id}/checkpoints/", "/triggers/", "/scheduled_operations/", "/quota", "/os-services")
 """Where the contract says 403 of another project's; elsewhere it does not exist."""
-
-
-def everything(rig: Rig) -> str:
-    """All rows of the database but the signs of life and quotas' locks."""
-    tables = [table for table in schema.metadata.sorted_tables if table.name not in ("services", "quotas")]
-    with rig.database.connect() as connection:
-        found = {table.name: [list(row) for row in connection.execute(sa.select(table))] for table in tables}
-    return json.dumps(found, default=str, sort_keys=True)
 
 
 @pytest.mark.parametrize(("method", "route"), WALK, ids=str)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 from api_client import Client, plan_body
+from records import until_at_rest
 from saved_volume import Story, restore_body
 
 from karbor.cloud.blockstorage import VOLUME
@@ -42,10 +43,11 @@ def gone(table: sa.Table, id: str) -> sa.Delete:
 
 
 @pytest.fixture
-def restored(story: Story, member: Client) -> Iterator[str]:
-    """The id of a restore that has ended."""
+def restored(story: Story, member: Client, rig: Rig) -> Iterator[str]:
+    """The id of a restore that has ended, and that no engine changes any more."""
     id = str(member.post("/restores", restore_body(story)).ok("restore")["id"])
     (resource,) = member.ended(f"/restores/{id}", "restore")["resources"]
+    until_at_rest(rig)
     yield id
     assert member.cloud is not None
     VOLUME.delete(member.cloud, resource["restored_id"])
