@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from karbor.cloud.delegation import Delegation
 from karbor.engine.intake import Intake
 from karbor.model.caller import Caller
-from karbor.model.errors import CloudError, Invalid
+from karbor.model.errors import CloudError, Invalid, KarborError
 from karbor.notifier import Notify, silence
 from karbor.plugins.base import Protectable
 from karbor.providers import Provider
@@ -81,6 +81,18 @@ class Service:
             except CloudError as error:
                 LOG.warning("a trust of user %s, for which there is no use, stays: %s", caller.user_id, error)
             raise
+
+    def revoke(self, sealed: str, whose: str) -> None:
+        """Take back a sealed credential; one whose key is lost stays, of no use to us, and the log says `whose` it was.
+
+        Raises CloudError.
+        """
+        try:
+            credential = self.seal.open(sealed)
+        except KarborError as error:
+            LOG.warning("the trust of %s stays: %s", whose, error)
+            return
+        self.delegation.revoke(credential)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,14 +111,6 @@ def test_a_trigger_that_goes_while_something_is_put_on_it(member: Client, rig: R
     assert set(rig.sandbox.state.table("trust")) <= trusts, "what was delegated for it has been taken back"
 
 
-@pytest.fixture
-def plan(member: Client) -> Iterator[str]:
-    body = plan_body(("OS::Keystone::Project", member.project_id, "all"))
-    id = str(member.post("/plans", body).ok("plan")["id"])
-    yield id
-    member.delete(f"/plans/{id}")
-
-
 def test_checkpoints_restores_and_the_end_of_their_work(member: Client, admin: Client, heard: Heard, plan: str) -> None:
     made = member.post(CHECKPOINTS, {"checkpoint": {"plan_id": plan, "extra_info": {"why": "test"}}})
     id = made.ok("checkpoint")["id"]

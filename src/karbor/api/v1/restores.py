@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +15,8 @@ from karbor.api.service import Answer, Service
 from karbor.api.v1 import elsewhere, outcomes, runs
 from karbor.engine import report
 from karbor.model.caller import Caller
-from karbor.model.errors import Conflict, KarborError
+from karbor.model.errors import Conflict
 from karbor.store import operations, records, schema
-
-LOG = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
@@ -124,17 +121,10 @@ def delete(service: Service, caller: Caller, request: falcon.Request, id: str) -
 def _revoke(service: Service, row: Row) -> None:
     """Take back the rights of a restore that has ended, where that has not been done yet.
 
-    Whoever takes it up again brings other ones. Where they were sealed with a key that is lost nobody can use them
-    any more, and they run out by themselves. Raises CloudError.
+    Whoever takes it up again brings other ones. Raises CloudError.
     """
-    if row["credential"] is None:
-        return
-    try:
-        credential = service.seal.open(row["credential"])
-    except KarborError as error:
-        LOG.warning("the trust of restore %s stays until it runs out: %s", row["id"], error)
-        return
-    service.delegation.revoke(credential)
+    if row["credential"] is not None:
+        service.revoke(row["credential"], f"restore {row['id']}")
 
 
 def _shown(service: Service, row: Row) -> dict[str, Any]:

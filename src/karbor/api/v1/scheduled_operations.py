@@ -16,7 +16,7 @@ from karbor.api.bodies import Body
 from karbor.api.faults import Fault
 from karbor.api.service import Answer, Service
 from karbor.model.caller import Caller
-from karbor.model.errors import CloudError, Forbidden, Invalid, KarborError, Unauthorized
+from karbor.model.errors import CloudError, Forbidden, Invalid, Unauthorized
 from karbor.schedule import due
 from karbor.store import plans, schedules, schema, trusts
 
@@ -285,17 +285,12 @@ def _renew(service: Service, caller: Caller, row: Mapping[str, Any], changes: di
 def _revoke(service: Service, row: Mapping[str, Any]) -> None:
     """Take back the rights of a scheduled operation, which nobody but a run that is under way needs any more.
 
-    Where they were sealed with a key that is lost nobody can use them either. Raises CloudError.
+    Raises CloudError.
     """
     with service.database.begin() as connection:
         if schedules.is_running(connection, row["credential"]):
             return
-    try:
-        credential = service.seal.open(row["credential"])
-    except KarborError as error:
-        LOG.warning("the trust of scheduled operation %s stays: %s", row["id"], error)
-        return
-    service.delegation.revoke(credential)
+    service.revoke(row["credential"], f"scheduled operation {row['id']}")
 
 
 def _find(service: Service, request: falcon.Request, rule: str, id: str) -> Mapping[str, Any]:
