@@ -16,15 +16,16 @@ PAUSE = 0.3
 
 
 class Sighting(NamedTuple):
-    """A status that a service told; it was so at `moment` (UTC, as `clock.now` writes it) or later."""
+    """A status that a service told of a thing: it was so at some moment from `asked` to `answered` (as `clock.now`)."""
 
-    moment: str
+    asked: str
+    answered: str
     id: str
     status: str
 
 
 class StatusWatch:
-    """Looks at all volumes and images of the project, again and again, from `with` to its end."""
+    """Looks at all volumes and images of the project, again and again, from `with` to its end, and once more then."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -44,17 +45,22 @@ class StatusWatch:
         if error is None:
             self._watching.result()
 
-    def unfinished(self, id: str, *statuses: str) -> list[str]:
-        """The moments at which a thing was seen in one of these statuses."""
-        return [seen.moment for seen in self.sightings if seen.id == id and seen.status in statuses]
+    def before(self, moment: str, id: str) -> set[str]:
+        """The statuses in which a thing was before this moment, but for those that no look met."""
+        return {seen.status for seen in self.sightings if seen.id == id and seen.answered < moment}
 
-    def finished(self, id: str, *statuses: str) -> bool:
-        """Whether the last status that was seen is one of these."""
-        return [seen.status for seen in self.sightings if seen.id == id][-1] in statuses
+    def since(self, moment: str, id: str) -> set[str]:
+        """The statuses in which a thing was at this moment or after it."""
+        return {seen.status for seen in self.sightings if seen.id == id and seen.asked >= moment}
 
     def _watch(self) -> None:
         while not self._end.wait(PAUSE):
-            for kind in (VOLUME, IMAGE):
-                moment = clock.now()
-                found = [(str(obj["id"]), kind.state(obj)) for obj in kind.list(self._cloud)]
-                self.sightings += [Sighting(moment, id, status) for id, status in found]
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
+        for kind in (VOLUME, IMAGE):
+            asked = clock.now()
+            found = [(str(obj["id"]), kind.state(obj)) for obj in kind.list(self._cloud)]
+            answered = clock.now()
+            self.sightings += [Sighting(asked, answered, id, status) for id, status in found]
