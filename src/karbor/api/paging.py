@@ -15,7 +15,7 @@ from karbor.api import policy
 from karbor.api.bodies import is_storable
 from karbor.api.service import Limits
 from karbor.model.errors import Invalid, NotFound
-from karbor.store.listing import Column, Condition, Page, matches, page_of
+from karbor.store.listing import Column, Condition, Page, Part, matches, page_of
 
 _T = TypeVar("_T")
 Row = Mapping[str, Any]
@@ -24,7 +24,11 @@ Match = Callable[[str, list[str]], Condition]
 
 SORT_KEYS = ("id", "status", "name", "created_at")
 QUERY: Mapping[str, Mapping[str, Any]] = {
-    "limit": {"type": "integer", "minimum": 1, "description": "items of the page, at most"},
+    "limit": {
+        "type": "integer",
+        "minimum": 1,
+        "description": "items of the page, at most; fewer where they are very large",
+    },
     "offset": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "description": "items that are passed over"},
     "marker": {"type": "string", "description": "the id of the last item of the page before"},
     "sort": {"type": "string", "description": f"key:asc or key:desc, with commas between; of {', '.join(SORT_KEYS)}"},
@@ -84,7 +88,7 @@ def listing(
 
 def rows(
     database: sa.Engine, table: sa.Table, wanted: Listing, *more: Condition, columns: Sequence[Column] | None = None
-) -> list[Row]:
+) -> Part[Row]:
     """The rows of the page, of those for which `more` holds too; of `columns` alone, where some are given.
 
     Raises NotFound for an unknown marker.
@@ -112,7 +116,7 @@ def page(query: Mapping[str, str], limits: Limits, sort_keys: Sequence[str]) -> 
     )
 
 
-def cut(items: Sequence[_T], page: Page, id_of: Callable[[_T], str], kind: str) -> list[_T]:
+def cut(items: Sequence[_T], page: Page, id_of: Callable[[_T], str], kind: str) -> Part[_T]:
     """The page of a list that no database holds, in its own order. Raises NotFound for an unknown marker."""
     start = 0
     if page.marker is not None:
@@ -121,15 +125,16 @@ def cut(items: Sequence[_T], page: Page, id_of: Callable[[_T], str], kind: str) 
             raise NotFound(f"marker: there is no {kind} {page.marker[:64]!r} in the list")
         start = ids.index(page.marker) + 1
     start += page.offset
-    return list(items[start : start + page.limit])
+    found = list(items[start : start + page.limit])
+    return Part(found, len(found) >= page.limit)
 
 
 def answer(
-    request: falcon.Request, limits: Limits, key: str, page: Page, items: Sequence[Mapping[str, Any]]
+    request: falcon.Request, limits: Limits, key: str, items: Sequence[Mapping[str, Any]], *, full: bool
 ) -> dict[str, Any]:
     """The body of a list: the items under `key`, and where the page is full a link to the next one."""
     body: dict[str, Any] = {key: items}
-    if items and len(items) >= page.limit:
+    if items and full:
         last = items[-1]["id"]
         query = [(name, value) for name, value in query_of(request).items() if name not in ("marker", "offset")]
         href = f"{base_url(request, limits)}{request.path}?{urlencode([*query, ('marker', last)])}"

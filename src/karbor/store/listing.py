@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import re2
 import sqlalchemy as sa
@@ -17,6 +18,11 @@ from karbor.store.search import compiled
 Row = Mapping[str, Any]
 Condition = sa.ColumnElement[bool]
 Column = sa.ColumnElement[Any]
+_T = TypeVar("_T")
+
+PAGE_SIZE = 16 << 20
+"""Characters of JSON and other long text that the rows of a page may hold together: as much as a process is to spend on
+one answer. A plan of thousands of resources makes rows so large that fewer than `limit` of them are a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +37,22 @@ class Page:
     """Columns, each with whether it descends; the last one has to tell all rows apart."""
 
 
+class Part(NamedTuple, Generic[_T]):
+    """One page of a list."""
+
+    items: list[_T]
+    full: bool
+    """Whether it holds as much as it may, so that more of the list may come after it."""
+
+
 def page_of(
     database: sa.Engine, table: sa.Table, scope: Iterable[Condition], where: Iterable[Condition], page: Page,
     columns: Iterable[Column] | None = None,
-) -> list[Row]:  # fmt: skip
+) -> Part[Row]:  # fmt: skip
     """The rows of `table` of one page: those in `scope`, which the caller may see, that he has asked for in `where`.
 
-    With `columns` no others are read. Raises NotFound where no row in `scope` has the marker's id, Invalid where an
+    With `columns` no others are read. A page has at least one row where there is one, and ends where the next would
+    take it over `PAGE_SIZE`. Raises NotFound where no row in `scope` has the marker's id, Invalid where an
     expression of `matches` is good for RE2 but not for the database.
     """
     visible = list(scope)
@@ -45,17 +60,27 @@ def page_of(
     with reading(database) as connection:
         if page.marker is not None:
             conditions.append(_after(connection, table, visible, page))
-        query = (
-            sa.select(*(columns or table.c)).where(*conditions).order_by(*_order(table, page.sort)).limit(page.limit)
-        )
+        query = sa.select(*(columns or table.c)).where(*conditions).order_by(*_order(table, page.sort))
         if page.offset:
             query = query.offset(page.offset)
         try:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            limit, full = _fitting(connection, query, page.limit)
+            return Part([dict(row) for row in connection.execute(query.limit(limit)).mappings()], full)
         except sa.exc.DBAPIError as error:
             if _NO_PATTERN & codes(error):
                 raise Invalid(f"the database does not know this form of regular expression: {error.orig}") from None
             raise
+
+
+def _fitting(connection: sa.Connection, query: sa.Select[Any], limit: int) -> tuple[int, bool]:
+    """How many rows of the query make a page, and whether it is then full."""
+    long = [column for column in query.selected_columns if isinstance(column.type, (sa.JSON, sa.Text))]
+    lengths = [sa.func.coalesce(sa.func.length(sa.cast(column, sa.Text)), 0) for column in long]
+    size = sum(lengths, sa.literal(0))
+    sizes = connection.execute(query.with_only_columns(size).limit(limit)).scalars()
+    totals = list(accumulate(sizes))
+    fitting = max(1, sum(total <= PAGE_SIZE for total in totals))
+    return fitting, fitting < len(totals) or len(totals) >= limit
 
 
 def _order(table: sa.Table, sort: Sequence[tuple[str, bool]]) -> list[sa.UnaryExpression[Any]]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from karbor.store import checkpoints, schema
 from karbor.store.database import open_state
-from karbor.store.listing import Page, page_of
+from karbor.store.listing import PAGE_SIZE, Page, page_of
 
 TABLE = schema.checkpoints
 CHECKPOINT = {
@@ -33,10 +33,33 @@ def database(tmp_path: Path) -> Iterator[sa.Engine]:
 
 
 def test_a_page_has_only_the_columns_that_are_asked_for(database: sa.Engine) -> None:
-    rows = page_of(database, TABLE, [TABLE.c.project_id == "p"], [], Page(2), [TABLE.c.id, TABLE.c.plan])
+    rows, _ = page_of(database, TABLE, [TABLE.c.project_id == "p"], [], Page(2), [TABLE.c.id, TABLE.c.plan])
     assert [dict(row) for row in rows] == [{"id": id, "plan": {"name": "nightly"}} for id in ("18", "16")]
-    (row,) = page_of(database, TABLE, [TABLE.c.project_id == "q"], [], Page(1))
+    ((row,), _) = page_of(database, TABLE, [TABLE.c.project_id == "q"], [], Page(1))
     assert set(row) == set(TABLE.c.keys()) and row["cloud"] == {"name": "here"}
+
+
+def test_a_page_of_large_rows_ends_early_and_the_next_goes_on(database: sa.Engine) -> None:
+    """What a large plan makes of each of its checkpoints; one that is larger than a page is a page of its own."""
+    with database.begin() as connection:
+        for id, share in (("18", 0.4), ("16", 0.4), ("14", 0.4), ("12", 1.5)):
+            resources = [{"name": "x" * int(PAGE_SIZE * share)}]
+            connection.execute(sa.update(TABLE).where(TABLE.c.id == id).values(resources=resources))
+    pages, marker = [], None
+    while True:
+        rows, full = page_of(database, TABLE, [TABLE.c.project_id == "p"], [], Page(4, marker=marker))
+        pages.append(ids := [row["id"] for row in rows])
+        if not full:
+            break
+        marker = ids[-1]
+    assert pages == [["18", "16"], ["14"], ["12"], ["10", "08", "06", "04"], ["02", "00"]]
+
+
+def test_what_is_not_read_does_not_count(database: sa.Engine) -> None:
+    with database.begin() as connection:
+        connection.execute(sa.update(TABLE).values(resources=["x" * PAGE_SIZE]))
+    rows, full = page_of(database, TABLE, [TABLE.c.project_id == "p"], [], Page(20), [TABLE.c.id, TABLE.c.plan])
+    assert len(rows) == 10 and not full
 
 
 @pytest.mark.parametrize("marker", [None, "10"])
@@ -52,7 +75,8 @@ def test_a_page_of_a_projects_checkpoints_is_not_sorted_from_all_of_them(
 
     sa.event.listen(database, "before_cursor_execute", explain)
     page = Page(3, marker=marker)
-    rows = page_of(database, TABLE, [TABLE.c.project_id == "p"], [TABLE.c.status != "deleted"], page)
+    rows, _ = page_of(database, TABLE, [TABLE.c.project_id == "p"], [TABLE.c.status != "deleted"], page)
     assert [row["id"] for row in rows] == (["18", "16", "14"] if marker is None else ["08", "06", "04"])
-    (plan,) = plans[:1]
-    assert "checkpoints_by_age" in plan and "ORDER BY" not in plan
+    assert plans
+    for plan in plans:
+        assert "checkpoints_by_age" in plan and "ORDER BY" not in plan

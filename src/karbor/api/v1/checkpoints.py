@@ -83,8 +83,8 @@ def index(service: Service, caller: Caller, request: falcon.Request, provider_id
     if provider_id not in service.providers:
         raise NotFound(f"there is no provider {provider_id[:60]!r}")
     there = (table.c.provider_id == provider_id, table.c.status != "deleted", *days)
-    found = views(service, paging.rows(service.database, table, wanted, *there, columns=list(_COLUMNS)))
-    return Answer(paging.answer(request, service.limits, "checkpoints", wanted.page, found))
+    found, full = paging.rows(service.database, table, wanted, *there, columns=list(_COLUMNS))
+    return Answer(paging.answer(request, service.limits, "checkpoints", views(service, found), full=full))
 
 
 def create(service: Service, caller: Caller, request: falcon.Request, provider_id: str) -> Answer:

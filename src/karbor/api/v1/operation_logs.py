@@ -74,9 +74,9 @@ def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """The project's operation logs."""
     policy.authorize(request, "operation_log:list")
     wanted = paging.listing(request, service.limits, schema.operations, FILTERS)
-    rows = paging.rows(service.database, schema.operations, wanted, columns=_COLUMNS)
+    rows, full = paging.rows(service.database, schema.operations, wanted, columns=_COLUMNS)
     found = [_view(row, row["extra_info"]) for row in rows]
-    return Answer(paging.answer(request, service.limits, "operation_logs", wanted.page, found))
+    return Answer(paging.answer(request, service.limits, "operation_logs", found, full=full))
 
 
 def show(service: Service, caller: Caller, request: falcon.Request, id: str) -> Answer:

@@ -95,8 +95,8 @@ def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """The project's plans."""
     policy.authorize(request, "plan:get_all")
     wanted = paging.listing(request, service.limits, schema.plans, FILTERS)
-    found = [view(row) for row in paging.rows(service.database, schema.plans, wanted)]
-    return Answer(paging.answer(request, service.limits, "plans", wanted.page, found))
+    found, full = paging.rows(service.database, schema.plans, wanted)
+    return Answer(paging.answer(request, service.limits, "plans", [view(row) for row in found], full=full))
 
 
 def create(service: Service, caller: Caller, request: falcon.Request) -> Answer:

@@ -71,9 +71,9 @@ def instances(service: Service, caller: Caller, request: falcon.Request, type: s
     if type == NETWORK and found:
         found.insert(0, _topology(caller))
     found = _sorted(found, page)
-    part = paging.cut(found, page, lambda resource: resource.id, type)
+    part, full = paging.cut(found, page, lambda resource: resource.id, type)
     items = [_view(service, caller, inventory, resource) for resource in part]
-    return Answer(paging.answer(request, service.limits, "instances", page, items))
+    return Answer(paging.answer(request, service.limits, "instances", items, full=full))
 
 
 def instance(service: Service, caller: Caller, request: falcon.Request, type: str, id: str) -> Answer:

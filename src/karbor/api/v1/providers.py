@@ -41,8 +41,8 @@ def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     wanted = {name: paging.values_of(name, query[name]) for name in ("name", "description") if name in query}
     found = [view(provider) for _, provider in sorted(service.providers.items())]
     found = [item for item in found if all(item[name] in values for name, values in wanted.items())]
-    items = paging.cut(found, page, lambda item: str(item["id"]), "provider")
-    return Answer(paging.answer(request, service.limits, "providers", page, items))
+    items, full = paging.cut(found, page, lambda item: str(item["id"]), "provider")
+    return Answer(paging.answer(request, service.limits, "providers", items, full=full))
 
 
 def show(service: Service, caller: Caller, request: falcon.Request, provider_id: str) -> Answer:

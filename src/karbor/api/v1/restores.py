@@ -65,11 +65,11 @@ FAULTS = {"delete": [409]}
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """The project's restores."""
     policy.authorize(request, "restore:get_all")
-    rows, wanted = runs.listed(service, request, "restore")
+    rows, full = runs.listed(service, request, "restore")
     ids = [row["id"] for row in rows]
     entries, results = records.entries(service.database, ids), records.results(service.database, ids)
     found = [_view(row, entries[row["id"]], results[row["id"]]) for row in rows]
-    return Answer(paging.answer(request, service.limits, "restores", wanted.page, found))
+    return Answer(paging.answer(request, service.limits, "restores", found, full=full))
 
 
 def create(service: Service, caller: Caller, request: falcon.Request) -> Answer:

@@ -10,12 +10,12 @@ from typing import Any
 import falcon
 
 from karbor.api import bodies, paging, policy, shapes
-from karbor.api.paging import Listing
 from karbor.api.service import Service
 from karbor.api.v1 import outcomes
 from karbor.model.errors import NotFound
 from karbor.providers import Provider
 from karbor.store import operations, schema
+from karbor.store.listing import Part
 
 Row = Mapping[str, Any]
 
@@ -40,11 +40,11 @@ NOTE: shapes.Shape = {
 """What a plug-in noted of an attribute of a resource."""
 
 
-def listed(service: Service, request: falcon.Request, verb: str) -> tuple[list[Row], Listing]:
-    """The rows of a page of all runs of a verb, and what was asked for."""
+def listed(service: Service, request: falcon.Request, verb: str) -> Part[Row]:
+    """A page of the rows of all runs of a verb."""
     table = schema.operations
     wanted = paging.listing(request, service.limits, table, FILTERS)
-    return paging.rows(service.database, table, wanted, table.c.operation_type == verb), wanted
+    return paging.rows(service.database, table, wanted, table.c.operation_type == verb)
 
 
 def find(service: Service, request: falcon.Request, rule: str, verb: str | None, id: str) -> Row:

@@ -108,8 +108,8 @@ def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """The project's scheduled operations."""
     policy.authorize(request, "scheduled_operation:list")
     wanted = paging.listing(request, service.limits, schema.scheduled_operations, FILTERS, strict=True)
-    found = [view(row) for row in paging.rows(service.database, schema.scheduled_operations, wanted)]
-    return Answer(paging.answer(request, service.limits, "operations", wanted.page, found))
+    found, full = paging.rows(service.database, schema.scheduled_operations, wanted)
+    return Answer(paging.answer(request, service.limits, "operations", [view(row) for row in found], full=full))
 
 
 def create(service: Service, caller: Caller, request: falcon.Request) -> Answer:

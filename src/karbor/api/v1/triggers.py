@@ -78,8 +78,8 @@ def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """The project's triggers."""
     policy.authorize(request, "trigger:list")
     wanted = paging.listing(request, service.limits, schema.triggers, FILTERS, strict=True)
-    found = [view(row) for row in paging.rows(service.database, schema.triggers, wanted)]
-    return Answer(paging.answer(request, service.limits, "triggers", wanted.page, found))
+    found, full = paging.rows(service.database, schema.triggers, wanted)
+    return Answer(paging.answer(request, service.limits, "triggers", [view(row) for row in found], full=full))
 
 
 def create(service: Service, caller: Caller, request: falcon.Request) -> Answer:

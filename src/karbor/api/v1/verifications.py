@@ -36,10 +36,10 @@ ANSWERS = {
 def index(service: Service, caller: Caller, request: falcon.Request) -> Answer:
     """The project's verifications."""
     policy.authorize(request, "verification:get_all")
-    rows, wanted = runs.listed(service, request, "verify")
+    rows, full = runs.listed(service, request, "verify")
     results = records.results(service.database, [row["id"] for row in rows])
     found = [_view(row, results[row["id"]]) for row in rows]
-    return Answer(paging.answer(request, service.limits, "verifications", wanted.page, found))
+    return Answer(paging.answer(request, service.limits, "verifications", found, full=full))
 
 
 def create(service: Service, caller: Caller, request: falcon.Request) -> Answer:
