@@ -113,6 +113,66 @@ def test_a_restore_survives_one_failure_of_each_call(lost: tuple[Shop, Applicati
     assert shop.holds() == before
 
 
+ASKED = {
+    "/volumes": ("volume", "Uploads"), "/servers": ("compute", '"name": "db"'), "/os-keypairs": ("compute", "key"),
+    "/os-server-groups": ("compute", "apart"), "/images": ("image", "base"), "/networks": ("network", "front"),
+    "/subnets": ("network", "10.20.0.0/24"), "/ports": ("network", "10.20.0.20"), "/routers": ("network", "router"),
+    "/floatingips": ("network", "floatingip"), "/security-groups": ("network", '"name": "web"'),
+    "/security-group-rules": ("network", "10.20.0.0/16"),
+}  # fmt: skip
+"""Where a request for one thing goes, and what it has in its body."""
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_what_shows_late_is_taken_although_it_hinders_a_second_request(
+    lost: tuple[Shop, Application, str], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """The first request is still at work when its connection has long gone; it ends before the second is looked at."""
+    shop, app, checkpoint = lost
+    before = shop.holds()
+    monkeypatch.setattr(shop, "settings", replace(PATIENCE, in_doubt=0.5))
+    service, body = ASKED[path]
+    shop.fault(service=service, method="POST", path=path, body=body, action="late", seconds=1.0)
+    shop.fault(service=service, method="POST", path=path, body=body, action="slow", seconds=1.0)
+    restore = shop.restored(checkpoint)
+    assert unhit(shop) == []
+    assert set(shop.picture(shop.again(app, restore))) >= set(app.things)
+    assert shop.engine().roll_back(restore["id"], shop.cloud())["phase"] == "ended"
+    assert shop.holds() == before
+
+
+@pytest.mark.parametrize("path", ["/volumes", "/networks", "/routers", "/security-groups", "/floatingips"])
+def test_what_shows_later_than_its_second_does_not_stay(
+    lost: tuple[Shop, Application, str], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    shop, app, checkpoint = lost
+    before = shop.holds()
+    monkeypatch.setattr(shop, "settings", replace(PATIENCE, in_doubt=1.0))
+    service, body = ASKED[path]
+    shop.fault(service=service, method="POST", path=path, body=body, action="late", seconds=1.6)
+    restore = shop.restored(checkpoint)
+    assert unhit(shop) == []
+    assert set(shop.picture(shop.again(app, restore))) >= set(app.things)
+    assert shop.engine().roll_back(restore["id"], shop.cloud())["phase"] == "ended"
+    assert shop.holds() == before
+
+
+@pytest.mark.parametrize("path", ["/volumes", "/networks", "/routers", "/security-groups", "/floatingips"])
+def test_what_shows_later_than_its_second_is_taken_back_with_it(
+    lost: tuple[Shop, Application, str], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """A restore that fails for another reason, before anybody looked for such seconds."""
+    shop, _, checkpoint = lost
+    before = shop.holds()
+    monkeypatch.setattr(shop, "settings", replace(PATIENCE, in_doubt=1.0))
+    service, body = ASKED[path]
+    shop.fault(service=service, method="POST", path=path, body=body, action="late", seconds=1.6)
+    shop.fault(service="image", method="POST", path="/images", action="slow", seconds=1.2)
+    shop.fault(service="image", method="POST", path="/images", status=403, times=None)
+    assert shop.restore(checkpoint)["status"] == "fail"
+    assert shop.holds() == before
+
+
 @pytest.mark.parametrize("status", [500, 503])
 @pytest.mark.parametrize(
     ("service", "method", "path", "named"),

@@ -77,20 +77,18 @@ def create(scope: Scope, kind: Kind, entry: Entry, *, fresh: bool) -> Entry:
 
     Raises Refused (recorded: asked again it is raised again) and Unclear when every try ended in the dark.
     """
-    body, before, tag = entry.value["body"], entry.value["before"], scope.tag(entry)
     in_doubt = 0.0 if fresh else scope.settings.in_doubt
     for attempt in range(scope.settings.tries):
         if attempt or not fresh:
             found = find(scope, kind, entry, in_doubt, cleaning=False)
             if found is not None:
-                return scope.log.put(replace(entry, state="made", value={**entry.value, "id": found}))
+                return _made(scope, entry, found)
             creates = entry.value.get("creates", 1) + 1
             entry = scope.log.put(
                 replace(entry, at=clock.now(), value={**entry.value, "creates": creates}), durable=True
             )
         try:
-            id = _ask(scope, kind, body, tag)
-            return scope.log.put(replace(entry, state="made", value={**entry.value, "id": id, "before": before}))
+            return _made(scope, entry, _ask(scope, kind, entry))
         except (Refused, Gone) as error:
             scope.log.put(replace(entry, state="refused", value={**entry.value, **_recorded(error)}))
             raise
@@ -102,17 +100,31 @@ def create(scope: Scope, kind: Kind, entry: Entry, *, fresh: bool) -> Entry:
     raise last
 
 
-def _ask(scope: Scope, kind: Kind, body: Any, tag: str) -> str:
-    """The create itself; asked again while something that will pass stands in its way."""
+def _ask(scope: Scope, kind: Kind, entry: Entry) -> str:
+    """The create itself; asked again while something that will pass stands in its way.
+
+    That may be what an earlier try has made meanwhile: it holds the address, the name, the volume. Then that is it.
+    """
     patience = Patience(scope, scope.settings.delete_wait, cleaning=False)
     while True:
         try:
-            return kind.create(scope.cloud, body, tag)
-        except NotNow as error:
+            return kind.create(scope.cloud, entry.value["body"], scope.tag(entry))
+        except (Refused, Gone) as error:
+            passes = isinstance(error, NotNow)
+            if may_have_twin(entry):
+                found = find(scope, kind, entry, 0.0 if passes else scope.settings.in_doubt, cleaning=False)
+                if found is not None:
+                    return found
+            if not passes:
+                raise
             try:
                 patience.pause(str(error))
             except DeadlineExceeded:
                 raise error from None
+
+
+def _made(scope: Scope, entry: Entry, id: str) -> Entry:
+    return scope.log.put(replace(entry, state="made", value={**entry.value, "id": id}))
 
 
 def find(scope: Scope, kind: Kind, entry: Entry, in_doubt: float, *, cleaning: bool) -> str | None:
@@ -264,6 +276,7 @@ def undo(scope: Scope, entry: Entry) -> None:
             id = find(scope, kind, entry, scope.settings.in_doubt, cleaning=True)
         if id is not None and kind.is_still(scope.cloud, id, entry.value["body"]):
             remove(scope, kind, id, cleaning=True)
+        remove_twins(scope, entry)
     elif entry.verb == "act" and entry.value.get("undo"):
         spec = entry.value["undo"]
         method = getattr(KINDS[spec["kind"]], spec["method"])
@@ -281,8 +294,10 @@ def remove_twins(scope: Scope, entry: Entry) -> None:
     """Remove what else has the tag of an entry that was asked for more than once."""
     kind = KINDS[entry.kind]
     if may_have_twin(entry):
+        while clock.seconds_since(entry.at) < scope.settings.in_doubt:
+            scope.pause(0.1, cleaning=True)
         for twin in kind.find(scope.cloud, entry.value["body"], scope.tag(entry), entry.value["before"]):
-            if twin != entry.value["id"]:
+            if twin != entry.value.get("id"):
                 remove(scope, kind, twin, cleaning=True)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from karbor.sandbox.http import SERVICES, Fault, Request
 
-ACTIONS = ("status", "drop", "slow", "stuck", "late_error", "half_made")
+ACTIONS = ("status", "drop", "slow", "late", "stuck", "late_error", "half_made")
 FIELDS = {
     "service",
     "method",
@@ -36,7 +36,7 @@ class Faults:
         `path` and `body` are regular expressions: the one must match the whole path after the service's prefix, the
         other something in the body. `times`: how often, None until cleared. `after`: do the work first. `action`:
         - `status` answers with that status (`message`, `headers`), `drop` cuts the connection, after a number of
-          `bytes` of the answer where that is given, `slow` waits `seconds`;
+          `bytes` of the answer where that is given, `slow` waits `seconds`, `late` cuts the connection and then waits;
         - `stuck` does the work and what was to follow never does, `half_made` cuts the connection besides;
         - `late_error` accepts the request, and what was to follow fails.
         """

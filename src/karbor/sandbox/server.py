@@ -71,12 +71,12 @@ class Application:
             return self._handle(route, request, params, None)
         after = fault["after"] or fault["action"] == "half_made"
         if not after:
-            self._strike(fault)
+            self._strike(fault, request)
         answer = self._handle(route, request, params, fault["action"])
         if after and fault["action"] == "drop" and "bytes" in fault:
             return self._cut_short(answer, fault["bytes"], request.environ["sandbox.socket"])
         if after:
-            self._strike(fault)
+            self._strike(fault, request)
         return answer
 
     def _handle(self, route: Route, request: Request, params: dict[str, str], fate: str | None) -> Answer:
@@ -103,13 +103,15 @@ class Application:
         return answer
 
     @staticmethod
-    def _strike(fault: dict[str, Any]) -> None:
+    def _strike(fault: dict[str, Any], request: Request) -> None:
         if fault["action"] == "status":
             text = fault.get("message", "The service failed on demand.")
             raise Fault(fault["status"], text, headers=dict(fault.get("headers", {})))
         if fault["action"] in ("drop", "half_made"):
             raise Dropped
-        if fault["action"] == "slow":
+        if fault["action"] == "late":
+            request.environ["sandbox.socket"].shutdown(socket.SHUT_RDWR)
+        if fault["action"] in ("slow", "late"):
             time.sleep(fault.get("seconds", 1.0))
 
     @staticmethod
