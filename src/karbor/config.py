@@ -50,7 +50,12 @@ OPTIONS: Mapping[str, Sequence[cfg.Opt]] = {
             help="How many requests karbor-api answers at once by itself. For more processes serve karbor.main:wsgi() "
             "with gunicorn.",
         ),
-        cfg.IntOpt("osapi_max_limit", default=1000, min=1, help="The most items in one answer, and the default."),
+        cfg.IntOpt(
+            "osapi_max_limit",
+            default=1000,
+            min=1,
+            help="The most items in one answer, and the default; an answer of very large items has fewer.",
+        ),
         cfg.StrOpt(
             "osapi_karbor_base_URL",
             default="",
