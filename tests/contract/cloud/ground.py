@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import cloud_time
@@ -30,6 +30,8 @@ from karbor.model.errors import CloudError, Refused
 from karbor.sandbox import Sandbox
 
 PATIENCE = 240.0
+LAST_STEPS = 1.0
+"""Seconds between the moment when a service frees what it held and the one when it says that it is done."""
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJvYm9ib2JvYm9ib2JvYm9ib2JvYm9ib2JvYm9ib2Jv"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 EVERYTHING: tuple[Kind, ...] = (
@@ -140,6 +142,36 @@ class Ground:
             assert time.monotonic() < end, "waited too long"
             if not (self.sandbox and cloud_time.step(self.sandbox)):
                 time.sleep(0.05 if self.sandbox else 0.5)
+
+    def is_past(self, kind: Kind, id: str, *states: str) -> bool:
+        """Whether it is gone, or in none of these states."""
+        obj = kind.get(self.cloud, id)
+        return obj is None or kind.state(obj) not in states
+
+    def over(self, done: Callable[[], object]) -> bool:
+        """Whether something that was under way is done, or is within a moment: what was seen just now came too late.
+
+        Never in a sandbox, where nothing ends before somebody waits for it.
+        """
+        if not self.sandbox:
+            with suppress(AssertionError):
+                self.until(done, LAST_STEPS)
+                return True
+        return False
+
+    def holds(
+        self, done: Callable[[], object], refusal: tuple[type[CloudError], int], *calls: Callable[[], object]
+    ) -> bool:
+        """Demand of each call that it is refused like this as long as something is not done; whether it lasted.
+
+        The first that came too late is the last; it may have been carried out.
+        """
+        for call in calls:
+            answer = outcome(call)
+            if answer[:2] != refusal:
+                assert self.over(done), answer
+                return False
+        return True
 
     def passes(self, kind: Kind, id: str, *path: str) -> None:
         """Wait until it is in the last of these states, to which it goes through the others, in this order only.

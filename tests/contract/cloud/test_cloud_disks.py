@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from ground import NOBODY, Ground, new_tag, outcome, refused
+from ground import NOBODY, Ground, new_tag, refused
 
 from karbor.cloud.blockstorage import BACKUP, VOLUME
 from karbor.cloud.images import SERVER_IMAGE
@@ -65,14 +65,16 @@ def test_a_servers_own_disk_is_snapshotted(ground: Ground) -> None:
     wanted = {"server_id": server, "name": "disk"}
     with ground.slow():
         id = ground.ask(SERVER_IMAGE, wanted, tag)
-    busy = [
-        outcome(lambda: ground.ask(SERVER_IMAGE, wanted)),
-        outcome(partial(SERVER.stop, cloud, id=server)),
-        outcome(partial(SERVER.pause, cloud, id=server)),
-    ]
-    assert [answer[:2] for answer in busy] == [(NotNow, 409)] * 3, busy
+    lasted = ground.holds(
+        lambda: ground.is_past(SERVER_IMAGE, id, "queued", "saving"),
+        (NotNow, 409),
+        lambda: ground.ask(SERVER_IMAGE, wanted),
+        partial(SERVER.stop, cloud, id=server),
+        partial(SERVER.pause, cloud, id=server),
+    )
     ground.until(lambda: ground.ready(SERVER_IMAGE, id))
-    ground.until(lambda: SERVER.is_active(cloud, id=server))
+    if lasted:
+        ground.until(lambda: SERVER.is_active(cloud, id=server))
     assert SERVER_IMAGE.find(cloud, wanted, tag, None) == [id]
     assert SERVER_IMAGE.find(cloud, wanted, new_tag(), None) == []
     image = ground.now(SERVER_IMAGE, id)
@@ -89,23 +91,35 @@ def test_a_servers_own_disk_is_snapshotted(ground: Ground) -> None:
         ground.ask(SERVER_IMAGE, {"server_id": NOBODY, "name": "disk"})
 
 
-def test_a_volume_whose_server_went_during_its_backup_can_be_removed(ground: Ground) -> None:
+def left_by_its_server(ground: Ground, size: int) -> tuple[str, str] | None:
+    """A volume and its backup, during which its server was deleted; None where the server went too late."""
     cloud = ground.cloud
-    id, volume = ground.server(), ground.volume()
+    id, volume = ground.server(), ground.volume(size=size)
     SERVER.attach(cloud, id=id, volume_id=volume)
     ground.until(lambda: SERVER.is_attached(cloud, id=id, volume_id=volume))
     with refused(400, Refused, "force flag"):
         ground.ask(BACKUP, {"volume_id": volume})
     with ground.slow():
         backup = ground.ask(BACKUP, {"volume_id": volume, "force": True})
-    assert ground.state(VOLUME, volume) == "backing-up"
-    held = [
-        outcome(lambda: SERVER.detach(cloud, id=id, volume_id=volume)),
-        outcome(lambda: ground.ask(BACKUP, {"volume_id": volume, "force": True})),
-        outcome(lambda: VOLUME.delete(cloud, volume)),
-    ]
-    assert [answer[:2] for answer in held] == [(NotNow, 400)] * 3, held
+    done = partial(ground.is_past, BACKUP, backup, "creating")
+    assert ground.state(VOLUME, volume) == "backing-up" or ground.over(done)
+    lasted = ground.holds(
+        done,
+        (NotNow, 400),
+        partial(SERVER.detach, cloud, id=id, volume_id=volume),
+        lambda: ground.ask(BACKUP, {"volume_id": volume, "force": True}),
+        partial(VOLUME.delete, cloud, volume),
+    )
     ground.remove(SERVER, id)
+    return (volume, backup) if lasted and not ground.over(done) else None
+
+
+def test_a_volume_whose_server_went_during_its_backup_can_be_removed(ground: Ground) -> None:
+    cloud = ground.cloud
+    found = left_by_its_server(ground, 1) or left_by_its_server(ground, 4)
+    if found is None:
+        pytest.skip("this cloud saves a volume faster than it deletes a server")
+    volume, backup = found
     ground.until(lambda: ground.ready(BACKUP, backup))
     left = ground.now(VOLUME, volume)
     assert (left["status"], left["attachments"]) == ("in-use", [])
