@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ground import NOBODY, Ground, new_tag, refused
 
-from karbor.cloud.networks import SECURITY_GROUP, SECURITY_GROUP_RULE
-from karbor.model.errors import Gone, Refused, Unclear
+from karbor.cloud.networks import PORT, SECURITY_GROUP, SECURITY_GROUP_RULE
+from karbor.model.errors import Gone, NotNow, Refused, Unclear
 from karbor.plugins.security_group.facts import lets_everything_out
 from karbor.plugins.security_group.restore import default_group
 
@@ -28,7 +28,8 @@ def test_the_default_group_is_the_projects_own(ground: Ground) -> None:
         ground.ask(SECURITY_GROUP, {"name": "default"})
     with refused(409):
         SECURITY_GROUP.put(ground.cloud, default, name="renamed")
-    with refused(409):
+    used = any(default in port["security_groups"] for port in PORT.list(ground.cloud))
+    with refused(409, NotNow if used else Refused):
         SECURITY_GROUP.delete(ground.cloud, default)
 
 

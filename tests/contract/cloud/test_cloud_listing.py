@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from ground import KEY, NOBODY, Ground, refused
+from ground import KEY, NOBODY, Ground, new_tag, refused
 
 from karbor.cloud.blockstorage import BACKUP, SNAPSHOT, VOLUME
 from karbor.cloud.images import IMAGE
@@ -28,13 +28,13 @@ def ids(ground: Ground, kind: RestKind, **filters: Any) -> list[str]:
 
 @pytest.fixture(scope="module")
 def server(shared: Ground) -> str:
-    return shared.server(name="listed once")
+    return shared.server(name=f"listed {new_tag()} once")
 
 
 def test_nova_answers_with_everything_where_it_does_not_filter(ground: Ground, server: str) -> None:
     for name, value in (("metadata", '{"no": "such"}'), ("uuid", NOBODY), ("description", "no such"), ("host", "none")):
         assert server in ids(ground, SERVER, **{name: value}), name
-    key = ground.create(KEYPAIR, {"name": "listed", "public_key": KEY, "type": "ssh"})
+    key = ground.create(KEYPAIR, {"name": f"listed {new_tag()}", "public_key": KEY, "type": "ssh"})
     group = ground.create(SERVER_GROUP, {"name": "listed", "policy": "affinity"})
     assert key in [each["keypair"]["name"] for each in listed(ground, KEYPAIR, limit=1000)]
     for kind, id in ((KEYPAIR, key), (SERVER_GROUP, group)):
@@ -45,9 +45,10 @@ def test_nova_answers_with_everything_where_it_does_not_filter(ground: Ground, s
 
 
 def test_nova_takes_names_for_patterns(ground: Ground, server: str) -> None:
-    for pattern in ("listed", "ed o", "^l.*e$"):
+    tag = str(ground.now(SERVER, server)["name"]).split()[1]
+    for pattern in (tag, f"ed {tag} o", f"^l.*{tag}.*e$"):
         assert ids(ground, SERVER, name=pattern) == [server]
-    assert ids(ground, SERVER, name="^once") == []
+    assert ids(ground, SERVER, name=f"^{tag}") == []
     assert ids(ground, SERVER, tags="no such") == []
     with refused(400):
         listed(ground, SERVER, nonsense="x")
@@ -68,14 +69,14 @@ def test_cinder_filters_exactly_or_refuses(ground: Ground) -> None:
 
 
 def test_neutron_filters_exactly_or_refuses(ground: Ground) -> None:
-    network, subnet = ground.network()
+    (network, subnet), tags = ground.network(), (new_tag(), new_tag())
     ports = [
         ground.now(PORT, ground.create(PORT, {"network_id": network, "fixed_ips": [{"subnet_id": subnet}]}, tag))
-        for tag in ("karbor-one", "karbor-two")
+        for tag in tags
     ]
     first = [ports[0]["id"]]
-    assert ids(ground, PORT, description="karbor-one") == first
-    assert ids(ground, PORT, description="karbor-") == []
+    assert ids(ground, PORT, description=tags[0]) == first
+    assert ids(ground, PORT, description=tags[0][:-1]) == []
     assert ids(ground, PORT, mac_address=ports[0]["mac_address"]) == first
     address = ports[0]["fixed_ips"][0]["ip_address"]
     assert ids(ground, PORT, network_id=network, fixed_ips=f"ip_address={address}") == first
@@ -91,8 +92,21 @@ def test_lists_are_read_to_their_end(ground: Ground, server: str) -> None:
     made = {ground.volume() for _ in range(2)}
     assert made <= set(ids(ground, VOLUME, limit=1))
     assert server in ids(ground, SERVER, limit=1)
-    keys = {ground.create(KEYPAIR, {"name": f"listed {n}", "public_key": KEY, "type": "ssh"}) for n in range(2)}
+    keys = {ground.create(KEYPAIR, {"name": f"listed {new_tag()}", "public_key": KEY, "type": "ssh"}) for _ in range(2)}
     assert keys <= {each["keypair"]["name"] for each in listed(ground, KEYPAIR, limit=1)}
+
+
+def both(ground: Ground, kind: Kind, id: str) -> tuple[Object, Object]:
+    """An object as the list shows it and as it shows itself, at a time when it does not change."""
+    looks: list[Object] = []
+
+    def steady() -> bool:
+        looks[:] = [ground.now(kind, id), *(obj for obj in kind.list(ground.cloud) if obj["id"] == id)]
+        return looks[0] == ground.now(kind, id)
+
+    ground.until(steady)
+    obj, entry = looks
+    return entry, obj
 
 
 def test_a_list_shows_of_an_object_what_it_shows_itself(ground: Ground, server: str) -> None:
@@ -108,8 +122,7 @@ def test_a_list_shows_of_an_object_what_it_shows_itself(ground: Ground, server: 
         (SERVER_GROUP, {"name": "listed", "policy": "affinity"}),
     )]  # fmt: skip
     for kind, id in shown:
-        (entry,) = (obj for obj in kind.list(ground.cloud) if obj["id"] == id)
-        obj = ground.now(kind, id)
+        entry, obj = both(ground, kind, id)
         differing = {key for key in obj if obj[key] != entry.get(key)}
         assert differing == ({"server_groups"} if kind is SERVER else set()), kind.name
 
@@ -130,11 +143,12 @@ def test_what_only_an_administrator_makes_is_gone_where_it_is_not(ground: Ground
 
 
 def test_glance_filters_by_any_property(ground: Ground) -> None:
-    body = {"name": "listed", "disk_format": "raw", "container_format": "bare"}
-    image = ground.create(IMAGE, {**body, "made_for": "listing", "tags": ["t"]})
-    hidden = ground.create(IMAGE, {**body, "made_for": "listing", "os_hidden": True})
-    assert ids(ground, IMAGE, made_for="listing") == [image]
-    assert ids(ground, IMAGE, made_for="list") == []
+    mark, tag = new_tag(), new_tag()
+    body = {"name": "listed", "disk_format": "raw", "container_format": "bare", "made_for": mark}
+    image = ground.create(IMAGE, {**body, "tags": [tag]})
+    hidden = ground.create(IMAGE, {**body, "os_hidden": True})
+    assert ids(ground, IMAGE, made_for=mark) == [image]
+    assert ids(ground, IMAGE, made_for=mark[:-1]) == []
     assert ids(ground, IMAGE, no_such_property="x") == []
-    assert ids(ground, IMAGE, tag="t") == [image]
-    assert ids(ground, IMAGE, os_hidden="true", owner=ground.cloud.project_id, made_for="listing") == [hidden]
+    assert ids(ground, IMAGE, tag=tag) == [image]
+    assert ids(ground, IMAGE, os_hidden="true", owner=ground.cloud.project_id, made_for=mark) == [hidden]

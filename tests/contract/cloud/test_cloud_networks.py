@@ -168,7 +168,7 @@ def test_what_holds_others_cannot_go_now(ground: Ground) -> None:
     assert ground.now(PORT, port)["name"] == "renamed"
     SECURITY_GROUP.delete(cloud, group)
     ground.remove(PORT, port)
-    NETWORK.delete(cloud, network)
+    ground.remove(NETWORK, network)
     assert SUBNET.get(cloud, subnet) is None, "a network takes its subnets along"
 
 
