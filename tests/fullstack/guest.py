@@ -7,8 +7,8 @@ own disk mounted at /disk, the number of its boots in /disk/boots, and all netwo
 from __future__ import annotations
 
 import os
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 
 from karbor.cloud.connection import Cloud
 from karbor.cloud.networks import FLOATING_IP
@@ -54,14 +54,18 @@ class Guest:
         return out
 
     def _send(self, text: str) -> tuple[str, int]:
-        """What the text wrote, and its exit status; -1 when there was no answer."""
+        """What the text wrote, and its exit status; -1 when there was no answer, or not a whole one.
+
+        It is sent once: what fills a disk is not to be done twice.
+        """
         url = f"http://{self.address}/cgi-bin/sh"
         try:
             with urllib.request.urlopen(url, text.encode(), timeout=ANSWER_SECONDS) as answer:
-                out, _, status = answer.read().decode().strip().rpartition("rc=")
-        except (OSError, urllib.error.HTTPError) as error:
-            return str(error), -1
-        return out, int(status or -1)
+                said = answer.read().decode(errors="replace").strip()
+        except (OSError, HTTPException) as error:  # urllib's own errors are OSErrors
+            return f"{type(error).__name__}: {error}", -1
+        out, _, status = said.rpartition("rc=")
+        return (out, int(status)) if status.isdecimal() else (said, -1)
 
     def _console(self) -> str:
         return str(SERVER.action(self._cloud, self._server_id, "os-getConsoleOutput", {"length": 40})["output"])

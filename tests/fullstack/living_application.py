@@ -6,15 +6,15 @@ from typing import Any
 
 from builder import BACK, FRONT, Builder
 from guest import Guest, guest_image
+from looking import look, look_again
 from place import Inventory, Place, inventory
 from watch import StatusWatch
 
 from karbor.cloud.blockstorage import VOLUME
 from karbor.cloud.servers import SERVER
 from karbor.demo import disks, waits
-from karbor.demo.application import Application, ground
+from karbor.demo.application import Application
 from karbor.demo.compare import mapping_of
-from karbor.demo.describe import describe
 from karbor.demo.destroy import destroy
 
 GUESTS = {"web": ("vdb", "vdc"), "worker": (), "db": ("vdb",)}
@@ -36,7 +36,7 @@ class LivingApplication:
         self.old = place.application()
         self._build()
         self.first_checkpoint, self.checkpoint = self._protect()
-        self.before = describe(self.cloud, self.old)
+        self.before = look(self.cloud, self.old)
         self.answers = {role: self._ask(self.old, role) for role in GUESTS}
         self.image_sha256 = disks.image_sha256(self.cloud, self.old["golden"])
         destroy(self.cloud, self.old)
@@ -45,7 +45,7 @@ class LivingApplication:
             self.restore: Any = place.restore(self.checkpoint)
         self.mapping = mapping_of(self.restore)
         self.new: Application = place.know(self.old.became(self.mapping))
-        self.after = describe(self.cloud, self.new)
+        self.after = look_again(self.cloud, self.new, self.before, self.mapping)
         self.new_answers = {role: self._ask(self.new, role) for role in GUESTS}
 
     def boots(self, app: Application, role: str) -> int:
@@ -53,8 +53,8 @@ class LivingApplication:
         return int(self._guest(app, role).ask("cat /disk/boots"))
 
     def _build(self) -> None:
-        cloud, on = self.cloud, ground(self.cloud, zone="real")
-        builder = Builder(cloud, self.old, self.place.prefix, on)
+        cloud = self.cloud
+        builder = Builder(cloud, self.old, self.place.prefix, self.place.ground("real"))
         builder.groups()
         builder.networks()
         builder.image(

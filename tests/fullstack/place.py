@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from karbor import clock
-from karbor.cloud.blockstorage import VOLUME_TYPE
+from karbor.cloud.blockstorage import VOLUME, VOLUME_TYPE
 from karbor.cloud.connection import Cloud
-from karbor.cloud.kind import KINDS
+from karbor.cloud.kind import KINDS, Kind, Object
 from karbor.cloud.networks import DHCP_PORT, PORT
 from karbor.cloud.servers import FLAVOR
-from karbor.demo.application import Application
+from karbor.demo import waits
+from karbor.demo.application import Application, Ground, ground
 from karbor.demo.destroy import destroy
+from karbor.model.errors import DeadlineExceeded, NotFound
+from karbor.plugins.volume.discover import TEMPORARY
 
 PATIENCE = 1500.0
 """Seconds that one command may take; the machine may be shared and its guests are emulated."""
+ZONE_SECONDS = 120.0
+"""For so long a zone may be away: Nova takes it for down while its only host is late with a sign of life."""
 OPERATORS = {FLAVOR.name, VOLUME_TYPE.name}
 """Kinds that no member makes."""
 MOMENTARY = {DHCP_PORT.name}
@@ -53,6 +59,19 @@ class Place:
         zones = self.cloud.get("compute", "/os-availability-zone")["availabilityZoneInfo"]
         return "fake" if any(zone["zoneName"] == "fake" for zone in zones) else ""
 
+    def ground(self, zone: str = "") -> Ground:
+        """What the operator provides, with this zone or any. Raises NotFound."""
+        found: list[Ground] = []
+
+        def is_offered() -> bool:
+            with suppress(NotFound):
+                found.append(ground(self.cloud, zone=zone))
+            return bool(found)
+
+        with suppress(DeadlineExceeded):
+            waits.until("the zone is there", is_offered, ZONE_SECONDS)
+        return found[0] if found else ground(self.cloud, zone=zone)  # which says what is missing
+
     def karbor(self, *words: str, status: int = 0) -> Any:
         """Run a command as a person does; the document that it writes. It has to end with this status."""
         command = [sys.executable, "-P", "-m", "karbor", "--state", str(self.folder), "--cloud", self.cloud.name]
@@ -79,6 +98,9 @@ class Place:
             destroy(self.cloud, self._built[-1])
             self._built.pop()
         self.forget()
+        waits.until(
+            "Cinder has removed its temporary volumes", lambda: not any(map(_is_cinders, VOLUME.list(self.cloud)))
+        )
 
     def forget(self) -> None:
         """Delete all checkpoints, newest first."""
@@ -90,12 +112,21 @@ class Place:
 
 
 def inventory(cloud: Cloud) -> Inventory:
-    """The ids of everything that the project owns, by kind."""
+    """The ids of everything that the project owns, by kind; what the cloud makes its own and removes is left out."""
     return {
-        name: {str(obj["id"]) for obj in kind.list(cloud) if kind is not PORT or obj["device_owner"] not in AGENTS}
+        name: {str(obj["id"]) for obj in kind.list(cloud) if not _of_the_cloud(kind, obj)}
         for name, kind in KINDS.items()
         if name not in OPERATORS | MOMENTARY
     }
+
+
+def _of_the_cloud(kind: Kind, obj: Object) -> bool:
+    """The ports of Neutron's agents; the volumes that a backup may outlive, which `Place.leave` waits for."""
+    return (kind is PORT and obj["device_owner"] in AGENTS) or (kind is VOLUME and _is_cinders(obj))
+
+
+def _is_cinders(volume: Object) -> bool:
+    return TEMPORARY.fullmatch(volume["name"] or "") is not None
 
 
 def more(now: Inventory, before: Inventory) -> Inventory:

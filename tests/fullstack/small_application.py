@@ -7,16 +7,16 @@ from typing import Any
 
 from builder import FRONT, Builder
 from disk_bytes import sha256_of_disk
+from looking import differences, look, look_again
 from place import Place
 
 from karbor.cloud.blockstorage import VOLUME
 from karbor.cloud.images import IMAGE
-from karbor.cloud.networks import FLOATING_IP, NETWORK, ROUTER, ROUTER_INTERFACE, SUBNET
+from karbor.cloud.networks import NETWORK, ROUTER, ROUTER_INTERFACE, SUBNET
 from karbor.cloud.servers import SERVER
 from karbor.demo import disks, waits
-from karbor.demo.application import Application, ground
-from karbor.demo.compare import DIFFERENT, Row, compare, mapping_of
-from karbor.demo.describe import describe
+from karbor.demo.application import Application
+from karbor.demo.compare import Row, mapping_of
 from karbor.demo.destroy import destroy
 
 SIZE = 1 << 20
@@ -31,8 +31,7 @@ class SmallApplication:
         self.app = place.application()
         data = os.urandom(SIZE)
         self._build(data)
-        self._settle(self.app)
-        self.before = describe(self.cloud, self.app)
+        self.before = look(self.cloud, self.app)
         self.sha256 = {"root": sha256_of_disk(data), "data": sha256_of_disk(b"")}
 
     @property
@@ -50,25 +49,16 @@ class SmallApplication:
     def differences(self, restore: Any) -> list[Row]:
         """Where what a restore made of it is not as it was."""
         mapping = mapping_of(restore)
-        self._settle(self.app.became(mapping))
-        rows = compare(self.before, describe(self.cloud, self.app.became(mapping)), mapping)
-        return [row for row in rows if row.outcome == DIFFERENT]
+        after = look_again(self.cloud, self.app.became(mapping), self.before, mapping)
+        return differences(self.before, after, mapping)
 
     def hashes(self, restore: Any) -> dict[str, str]:
         """The hash of every volume that a restore made, by role."""
         again = self.app.became(mapping_of(restore))
         return {role: disks.volume_sha256(self.cloud, id) for role, id in again.of(VOLUME).items()}
 
-    def _settle(self, app: Application) -> None:
-        """Wait for what the agent of the routers does in its own time."""
-
-        def is_active() -> bool:
-            return FLOATING_IP.state(FLOATING_IP.seen(self.cloud, app["address"])) == "active"
-
-        waits.until(f"floating IP {app['address']} is active", is_active)
-
     def _build(self, data: bytes) -> None:
-        builder = Builder(self.cloud, self.app, self.place.prefix, ground(self.cloud, zone=self.place.quick_zone()))
+        builder = Builder(self.cloud, self.app, self.place.prefix, self.place.ground(self.place.quick_zone()))
         builder.groups()
         front = builder.make(NETWORK, "front", description="Where the world comes in", tags=("routed",))
         subnet = builder.make(

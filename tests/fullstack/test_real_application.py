@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from living_application import GUESTS, LivingApplication
+from looking import differences
 from place import Place, inventory, more
 
 from karbor.cloud.blockstorage import BACKUP
@@ -12,7 +13,6 @@ from karbor.cloud.images import IMAGE
 from karbor.cloud.servers import SERVER
 from karbor.demo import disks
 from karbor.demo.application import OWN_DISK
-from karbor.demo.compare import DIFFERENT, compare
 from karbor.model.errors import Refused
 from karbor.plugins.base import HOOKS
 from karbor.providers import OS_INFRA, load_providers
@@ -42,7 +42,7 @@ def test_all_of_it_is_new(app: LivingApplication) -> None:
 
 
 def test_every_attribute_is_as_it_was(app: LivingApplication) -> None:
-    assert [row for row in compare(app.before, app.after, app.mapping) if row.outcome == DIFFERENT] == []
+    assert differences(app.before, app.after, app.mapping) == []
 
 
 def test_guests_find_their_bytes_again(app: LivingApplication) -> None:

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 from builder import BACK, FRONT, Builder
+from looking import differences, look, look_again
 from place import Place, inventory
 
 from karbor.cloud.blockstorage import VOLUME
 from karbor.cloud.networks import FLOATING_IP, NETWORK, PORT, ROUTER, SECURITY_GROUP, SUBNET
 from karbor.cloud.servers import KEYPAIR, SERVER, SERVER_GROUP
 from karbor.demo import waits
-from karbor.demo.application import Application, ground
-from karbor.demo.compare import DIFFERENT, compare, mapping_of
-from karbor.demo.describe import Description, describe
+from karbor.demo.application import Application
+from karbor.demo.compare import Row, mapping_of
 from karbor.demo.destroy import destroy
 
 pytestmark = pytest.mark.timeout(1800)
@@ -32,13 +32,13 @@ class Project:
         self.place, self.cloud = place, place.cloud
         self.app = place.application()
         self._build()
-        self.before = describe(self.cloud, self.app)
-        waits.until("DHCP serves both networks", lambda: all(dhcp_of(place, self.app).values()))
+        waits.until("DHCP serves all subnets", self._is_served)
+        self.before = look(self.cloud, self.app)
         self.dhcp = dhcp_of(place, self.app)
         self.checkpoint = place.protect("project")
 
     def _build(self) -> None:
-        builder = Builder(self.cloud, self.app, self.place.prefix, ground(self.cloud, zone=self.place.quick_zone()))
+        builder = Builder(self.cloud, self.app, self.place.prefix, self.place.ground(self.place.quick_zone()))
         builder.groups()
         builder.networks(enable_dhcp=False)
         builder.port(
@@ -59,17 +59,21 @@ class Project:
         for role in ("web", "db"):
             waits.ready(self.cloud, SERVER, self.app[role])
 
+    def _is_served(self) -> bool:
+        """Whether DHCP has its address in every subnet, which it takes one by one."""
+        ports = [port for id in self.app.of(NETWORK).values() for port in PORT.of_dhcp(self.cloud, id)]
+        served = {address["subnet_id"] for port in ports for address in port["fixed_ips"]}
+        return set(self.app.of(SUBNET).values()) <= served
+
+    def differences(self, new: Application, mapping: Mapping[str, Any]) -> list[Row]:
+        """Where the application is not as it was before anything was lost."""
+        return differences(self.before, look_again(self.cloud, new, self.before, mapping), mapping)
+
     def restored(self, *words: str) -> tuple[Application, Mapping[str, Any]]:
         """Restore; the application as it is then, and the new ids by the old."""
         mapping = mapping_of(self.place.restore(self.checkpoint, *words))
         kept = {role: thing for role, thing in self.app.things.items() if thing.kind.get(self.cloud, thing.id)}
         return self.place.know(Application({**kept, **self.app.became(mapping).things})), mapping
-
-
-def differences(
-    before: Mapping[str, Description], after: Mapping[str, Description], mapping: Mapping[str, Any]
-) -> list[Any]:
-    return [row for row in compare(before, after, mapping) if row.outcome == DIFFERENT]
 
 
 def dhcp_of(place: Place, app: Application) -> dict[str, list[Any]]:
@@ -92,7 +96,7 @@ def test_a_lost_server_is_put_back_onto_its_living_network(project: Project) -> 
     waits.removed(cloud, VOLUME, [app["web-root"]])
     new, mapping = project.restored("--resource", f"server/{project.place.prefix}web")
     assert {role for role, thing in new.things.items() if thing != app.things[role]} == {"web", "web-root"}
-    assert differences(project.before, describe(cloud, new), mapping) == []
+    assert project.differences(new, mapping) == []
     destroy(cloud, new)
 
 
@@ -100,7 +104,7 @@ def test_a_whole_project_comes_back(project: Project) -> None:
     cloud = project.cloud
     new, mapping = project.restored()
     assert set(new.things) == set(project.app.things)
-    assert differences(project.before, describe(cloud, new), mapping) == []
+    assert project.differences(new, mapping) == []
     assert dhcp_of(project.place, new) == project.dhcp
     project.place.leave()
     assert inventory(cloud) == project.place.at_first

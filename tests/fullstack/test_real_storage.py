@@ -7,13 +7,14 @@ import os
 import pytest
 from builder import Builder
 from disk_bytes import sha256_of_disk
+from looking import differences
 from place import Place, inventory
 
 from karbor.cloud.blockstorage import BACKUP, VOLUME
 from karbor.cloud.images import IMAGE
 from karbor.demo import disks, waits
-from karbor.demo.application import Application, ground
-from karbor.demo.compare import DIFFERENT, compare, mapping_of
+from karbor.demo.application import Application
+from karbor.demo.compare import mapping_of
 from karbor.demo.describe import describe
 from karbor.demo.destroy import destroy
 
@@ -23,7 +24,7 @@ SIZE = 3 << 20
 
 
 def builder_of(place: Place) -> Builder:
-    return Builder(place.cloud, place.application(), place.prefix, ground(place.cloud))
+    return Builder(place.cloud, place.application(), place.prefix, place.ground())
 
 
 def is_increment(place: Place, app: Application) -> bool:
@@ -54,8 +55,7 @@ def test_a_volume_comes_back_from_an_increment_and_after_it_has_grown(place: Pla
     for checkpoint, before, gib in ((incremental, small, 1), (grown, large, 2)):
         mapping = mapping_of(place.restore(checkpoint))
         new = place.know(Application({"disk": app.things["disk"]}).became(mapping))
-        rows = compare({"disk": before["disk"]}, describe(cloud, new), mapping)
-        assert [row for row in rows if row.outcome == DIFFERENT] == []
+        assert differences({"disk": before["disk"]}, describe(cloud, new), mapping) == []
         assert disks.volume_sha256(cloud, new["disk"]) == sha256_of_disk(data, gib)
     place.leave()
     assert inventory(cloud) == place.at_first
@@ -72,7 +72,7 @@ def test_an_image_comes_back_with_its_bytes_and_properties(place: Place) -> None
     destroy(cloud, builder.app)
     mapping = mapping_of(place.restore(checkpoint))
     new = place.know(builder.app.became(mapping))
-    assert [row for row in compare(before, describe(cloud, new), mapping) if row.outcome == DIFFERENT] == []
+    assert differences(before, describe(cloud, new), mapping) == []
     assert disks.image_sha256(cloud, new["golden"]) == sha256
     assert (IMAGE.get(cloud, new["golden"]) or {})["protected"] is True
     place.leave()

@@ -17,8 +17,8 @@ from karbor.demo import disks
 from karbor.demo.application import OWN_DISK, Application
 
 READERS_AT_ONCE = 4
-PLACES = {"links", "self", "file", "schema", "direct_url", "locations", "stores"}
-"""Attributes that say where an object is asked for, not what it is."""
+PLACES = {"links", "self", "file", "schema", "direct_url", "locations", "stores", "service_uuid", "shared_targets"}
+"""Attributes that say where an object is asked for or kept, not what it is; the cloud chooses, perhaps later on."""
 
 
 class Description(NamedTuple):

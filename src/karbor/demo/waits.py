@@ -16,13 +16,13 @@ SHORTEST, LONGEST = 0.02, 1.0
 """Seconds between two looks: short at first, for a cloud on the same machine."""
 
 
-def until(what: str, done: Callable[[], bool]) -> None:
+def until(what: str, done: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Look until it is done. Raises DeadlineExceeded, which says `what` was waited for."""
-    deadline = clock.monotonic() + PATIENCE
+    deadline = clock.monotonic() + seconds
     pause = SHORTEST
     while not done():
         if clock.monotonic() > deadline:
-            raise DeadlineExceeded(f"{what}: not within {PATIENCE:.0f} s; look at the cloud's own logs")
+            raise DeadlineExceeded(f"{what}: not within {seconds:.0f} s; look at the cloud's own logs")
         clock.sleep(pause)
         pause = min(pause * 1.5, LONGEST)
 
