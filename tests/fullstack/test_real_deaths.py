@@ -1,6 +1,6 @@
 """On a real cloud a service dies in the middle: what is stuck is named with what frees it, and then nothing is left.
 
-Needs an operator (`cloud_operator`); deadlines are short, from a provider file.
+Needs an operator (`cloud_operator`); where a service is dead deadlines are short, from a provider file.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import cloud_operator
 import pytest
+import sqlalchemy as sa
 from builder import FRONT, Builder
 from disk_bytes import sha256_of_disk
 from place import Place, inventory, more
@@ -25,7 +26,6 @@ from karbor.cloud.kind import Kind
 from karbor.cloud.networks import NETWORK, PORT, SUBNET
 from karbor.cloud.servers import SERVER
 from karbor.demo import disks, waits
-from karbor.demo.application import ground
 from karbor.store import operations
 from karbor.store.database import open_state
 
@@ -37,6 +37,8 @@ pytestmark = [
     ),
 ]
 WAIT, DELETE_WAIT = 20, 10
+MADE = ("ready", "settled")
+"""How a journal has what is finished; `settled` once its mark has been taken off."""
 DATA = os.urandom(1 << 20)
 PROVIDER = f"""
 [provider]
@@ -50,14 +52,7 @@ wait = {WAIT}
 wait_per_gib = 0
 delete_wait = {DELETE_WAIT}
 """
-"""Not too impatient for a busy machine where everything works."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _impatient(place: Place) -> None:
-    folder = place.folder / "providers.d"
-    folder.mkdir(exist_ok=True)
-    folder.joinpath("impatient.conf").write_text(PROVIDER)
+"""Together so long that Cinder takes a killed cinder-backup for down, and Ceph its watchers for dead."""
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +85,19 @@ def saved_server(place: Place) -> Any:
 
 
 def builder_of(place: Place) -> Builder:
-    return Builder(place.cloud, place.application(), place.prefix, ground(place.cloud, zone=place.quick_zone()))
+    return Builder(place.cloud, place.application(), place.prefix, place.ground(place.quick_zone()))
+
+
+@contextmanager
+def impatience(place: Place) -> Iterator[None]:
+    """Commands that begin in this block are not patient with a service that is dead, nor with one that is slow."""
+    file = place.folder / "providers.d" / "impatient.conf"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(PROVIDER)
+    try:
+        yield
+    finally:
+        file.unlink()
 
 
 @contextmanager
@@ -122,7 +129,7 @@ def see(cloud: Cloud, kind: Kind, state: str, command: Future[Any]) -> str:
 def test_cinder_backup_dies_while_it_backs_up(place: Place, disk: str) -> None:
     cloud = place.cloud
     before = inventory(cloud)
-    with meanwhile(place, "protect", f"volume/{disk}", status=1) as protect:
+    with impatience(place), meanwhile(place, "protect", f"volume/{disk}", status=1) as protect:
         backup = see(cloud, BACKUP, "creating", protect)
         snapshot = see(cloud, SNAPSHOT, "backing-up", protect)
         with cloud_operator.dead("cinder-backup"):
@@ -142,7 +149,7 @@ def test_cinder_backup_dies_while_it_backs_up(place: Place, disk: str) -> None:
 def test_cinder_backup_dies_while_it_restores_and_then_goes_on(place: Place, saved_disk: Any) -> None:
     cloud, id = place.cloud, saved_disk["id"]
     before = inventory(cloud)
-    with meanwhile(place, "restore", id, "--on-failure", "keep", status=3) as command:
+    with impatience(place), meanwhile(place, "restore", id, "--on-failure", "keep", status=3) as command:
         volume = see(cloud, VOLUME, "restoring-backup", command)
         with cloud_operator.dead("cinder-backup"):
             restore = command.result()["restore"]
@@ -162,7 +169,7 @@ def test_cinder_backup_dies_while_it_restores_and_all_is_taken_back(place: Place
     cloud, id = place.cloud, saved_disk["id"]
     before = inventory(cloud)
     (backup,) = before[BACKUP.name]
-    with meanwhile(place, "restore", id, status=1) as command:
+    with impatience(place), meanwhile(place, "restore", id, status=1) as command:
         volume = see(cloud, VOLUME, "restoring-backup", command)
         with cloud_operator.dead("cinder-backup"):
             restore = command.result()["restore"]
@@ -173,7 +180,8 @@ def test_cinder_backup_dies_while_it_restores_and_all_is_taken_back(place: Place
             cloud_operator.obey(restore["error_info"], volume)
             place.karbor("operation", "rollback", restore["id"])
             assert inventory(cloud) == before
-    said = place.karbor("checkpoint", "delete", id, status=1)["checkpoint"]["reason"]
+    with impatience(place):
+        said = place.karbor("checkpoint", "delete", id, status=1)["checkpoint"]["reason"]
     assert f"backup {backup} stays in state 'restoring': start the service cinder-backup where it is down; else" in said
     cloud_operator.obey(said, backup)
     place.karbor("checkpoint", "delete", id)
@@ -194,11 +202,13 @@ def test_nova_api_is_restarted_in_the_middle_of_a_restore(place: Place, saved_se
     cloud, id = place.cloud, saved_server["id"]
     before = inventory(cloud)
     with meanwhile(place, "restore", id) as command:
-        begun(place, PORT, command)
+        recorded(place, PORT, command, *MADE)
         with cloud_operator.dead("nova-api"):
-            pass
+            recorded(place, SERVER, command, "intent")  # which is written right before Nova is asked
         restore = command.result()["restore"]
     assert restore["status"] == "success"
+    (server,) = entries(open_state(place.folder), restore["id"], SERVER)
+    assert server["value"].get("creates", 1) > 1, "the restore has asked Nova while it was away, and then again"
     grown = more(inventory(cloud), before)
     assert {kind: len(ids) for kind, ids in grown.items()} == {kind.name: 1 for kind in (VOLUME, PORT, SERVER)}
     place.karbor("operation", "rollback", restore["id"])
@@ -209,11 +219,12 @@ def test_nova_api_stays_away_in_the_middle_of_a_restore(place: Place, saved_serv
     cloud, id = place.cloud, saved_server["id"]
     before = inventory(cloud)
     with meanwhile(place, "restore", id, status=1) as command:
-        begun(place, PORT, command)
+        recorded(place, PORT, command, *MADE)
         with cloud_operator.dead("nova-api"):
             restore = command.result()["restore"]
     assert (restore["status"], restore["phase"]) == ("fail", "rollback")
-    assert re.search(rf"{place.prefix}web' \(.*\): \w+ /servers\S* of cloud '\S+' got no answer", restore["error_info"])
+    assert re.search(rf"'{place.prefix}[\w-]+' \(", restore["error_info"])  # whichever asked Nova first
+    assert re.search(r": \w+ /(servers|flavors|limits|os-)\S* of cloud '\S+' got no answer", restore["error_info"])
     assert {made["kind"] for made in restore["left"]} >= {VOLUME.name, PORT.name}  # and the server, if it came so far
     place.karbor("operation", "rollback", restore["id"])
     assert inventory(cloud) == before
@@ -224,14 +235,19 @@ def test_nothing_is_left(place: Place) -> None:
     assert inventory(place.cloud) == place.at_first
 
 
-def begun(place: Place, kind: Kind, command: Future[Any]) -> None:
-    """Wait until the running restore has made its first thing of a kind; it may have taken its mark off since."""
+def recorded(place: Place, kind: Kind, command: Future[Any], *states: str) -> None:
+    """Wait until the running restore has on record that its first thing of a kind is in one of these states."""
     database = open_state(place.folder)
 
-    def has_begun() -> bool:
-        assert not command.done(), f"the command ended before any {kind.name} was made: {command.result()}"
-        running = [row for row in operations.rows(database, open_only=True) if row["operation_type"] == "restore"]
-        made = [entry for row in running for entry in operations.entries(database, row["id"])]
-        return any(entry["kind"] == kind.name and entry["state"] in ("ready", "settled") for entry in made)
+    def is_recorded() -> bool:
+        assert not command.done(), f"the command ended before any {kind.name} was {states}: {command.result()}"
+        running = [row["id"] for row in operations.rows(database, open_only=True) if row["operation_type"] == "restore"]
+        return any(entry["state"] in states for id in running for entry in entries(database, id, kind))
 
-    waits.until(f"the restore makes a {kind.name}", has_begun)
+    waits.until(f"the restore has a {kind.name} that is {states}", is_recorded)
+
+
+def entries(database: sa.Engine, operation: str, kind: Kind) -> list[Any]:
+    """What an operation has on record of the things of a kind that it makes."""
+    found = operations.entries(database, operation)
+    return [entry for entry in found if entry["kind"] == kind.name and entry["verb"] == "make"]
