@@ -64,7 +64,7 @@ def installed(admin: Cloud, folder: Path, name: str, bus: str = "") -> Iterator[
         _follow(home, "karbor-status", words, status=1)  # SQLite, built-in providers, no key yet: nothing worse
         with ExitStack() as processes:
             for program, ready in (("karbor-api", f"the API is at {url}"), ("karbor-engine", "looks for work")):
-                processes.enter_context(running(str(BIN / program), until=ready, HOME=str(home)))
+                processes.enter_context(running(str(BIN / program), until=ready, may_warn=True, HOME=str(home)))
             _follow(home, "curl", words)
             yield Service(url, name)
     finally:
