@@ -11,8 +11,8 @@ from looking import differences, look, look_again
 from place import Place, inventory
 
 from karbor.cloud.blockstorage import VOLUME
-from karbor.cloud.networks import FLOATING_IP, NETWORK, PORT, ROUTER, SECURITY_GROUP, SUBNET
-from karbor.cloud.servers import KEYPAIR, SERVER, SERVER_GROUP
+from karbor.cloud.networks import NETWORK, PORT, SUBNET
+from karbor.cloud.servers import SERVER
 from karbor.demo import waits
 from karbor.demo.application import Application
 from karbor.demo.compare import Row, mapping_of
@@ -21,8 +21,6 @@ from karbor.demo.destroy import destroy
 pytestmark = pytest.mark.timeout(1800)
 FIRST = 1
 """The first address of `back`, which DHCP would take, had it not been turned on later."""
-LIVING = (NETWORK, ROUTER, SECURITY_GROUP, SERVER_GROUP, KEYPAIR, PORT, FLOATING_IP)
-"""Kinds that outlive a server."""
 
 
 class Project:
