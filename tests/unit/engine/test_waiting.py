@@ -103,7 +103,8 @@ def test_a_deletion_that_is_killed_at_every_moment_forgets_none(bureau: Bureau) 
     moment = 0
     while killed(bureau, go, moment):
         moment += 1
-    assert moment > 5
+    # As in its siblings: one thread commits what has gathered, so a slow disk makes fewer moments of the same work.
+    assert moment > 3
     assert operations.get(bureau.database, id)["status"] == "deleted"
     assert is_all_gone(bureau, ids)
 
