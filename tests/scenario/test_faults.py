@@ -122,19 +122,30 @@ ASKED = {
     "/security-group-rules": ("network", "10.20.0.0/16"),
 }  # fmt: skip
 """Where a request for one thing goes, and what it has in its body."""
+UNHINDERED = ["/volumes", "/networks", "/routers", "/security-groups", "/floatingips"]
+"""Where a second of the same is made as well."""
 
 
-@pytest.mark.parametrize("path", ASKED)
-def test_what_shows_late_is_taken_although_it_hinders_a_second_request(
-    lost: tuple[Shop, Application, str], monkeypatch: pytest.MonkeyPatch, path: str
+@pytest.fixture
+def doubting(lost: tuple[Shop, Application, str], monkeypatch: pytest.MonkeyPatch) -> tuple[Shop, Application, str]:
+    """The same, with an engine that waits for one second for what it may have asked for."""
+    monkeypatch.setattr(lost[0], "settings", replace(PATIENCE, in_doubt=1.0))
+    return lost
+
+
+@pytest.mark.parametrize(
+    ("path", "hinders"), [*((path, True) for path in ASKED), *((path, False) for path in UNHINDERED)]
+)
+def test_what_shows_late_is_taken_where_it_hinders_a_second_and_else_does_not_stay(
+    doubting: tuple[Shop, Application, str], path: str, hinders: bool
 ) -> None:
-    """The first request is still at work when its connection has long gone; it ends before the second is looked at."""
-    shop, app, checkpoint = lost
+    """The first request is still at work when its connection has long gone; it ends before the second, or after it."""
+    shop, app, checkpoint = doubting
     before = shop.holds()
-    monkeypatch.setattr(shop, "settings", replace(PATIENCE, in_doubt=0.5))
     service, body = ASKED[path]
-    shop.fault(service=service, method="POST", path=path, body=body, action="late", seconds=1.0)
-    shop.fault(service=service, method="POST", path=path, body=body, action="slow", seconds=1.0)
+    shop.fault(service=service, method="POST", path=path, body=body, action="late", seconds=1.3)
+    if hinders:
+        shop.fault(service=service, method="POST", path=path, body=body, action="slow", seconds=0.8)
     restore = shop.restored(checkpoint)
     assert shop.ask("/sandbox/faults")["faults"][0]["hits"] == 1  # a slow engine finds it before it asks again
     assert set(shop.picture(shop.again(app, restore))) >= set(app.things)
@@ -142,30 +153,13 @@ def test_what_shows_late_is_taken_although_it_hinders_a_second_request(
     assert shop.holds() == before
 
 
-@pytest.mark.parametrize("path", ["/volumes", "/networks", "/routers", "/security-groups", "/floatingips"])
-def test_what_shows_later_than_its_second_does_not_stay(
-    lost: tuple[Shop, Application, str], monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    shop, app, checkpoint = lost
-    before = shop.holds()
-    monkeypatch.setattr(shop, "settings", replace(PATIENCE, in_doubt=1.0))
-    service, body = ASKED[path]
-    shop.fault(service=service, method="POST", path=path, body=body, action="late", seconds=1.3)
-    restore = shop.restored(checkpoint)
-    assert unhit(shop) == []
-    assert set(shop.picture(shop.again(app, restore))) >= set(app.things)
-    assert shop.engine().roll_back(restore["id"], shop.cloud())["phase"] == "ended"
-    assert shop.holds() == before
-
-
-@pytest.mark.parametrize("path", ["/volumes", "/networks", "/routers", "/security-groups", "/floatingips"])
+@pytest.mark.parametrize("path", UNHINDERED)
 def test_what_shows_later_than_its_second_is_taken_back_with_it(
-    lost: tuple[Shop, Application, str], monkeypatch: pytest.MonkeyPatch, path: str
+    doubting: tuple[Shop, Application, str], path: str
 ) -> None:
     """A restore that fails for another reason, before anybody looked for such seconds."""
-    shop, _, checkpoint = lost
+    shop, _, checkpoint = doubting
     before = shop.holds()
-    monkeypatch.setattr(shop, "settings", replace(PATIENCE, in_doubt=1.0))
     service, body = ASKED[path]
     shop.fault(service=service, method="POST", path=path, body=body, action="late", seconds=1.3)
     shop.fault(service="image", method="POST", path="/images", action="slow", seconds=1.2)
