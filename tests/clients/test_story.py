@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
 from client_story import Story
 from command_lines import CommandLine
 
@@ -12,6 +13,7 @@ from karbor.demo.application import Application
 from karbor.providers import OS_INFRA
 
 
+@pytest.mark.timeout(1800)  # each of its many commands is a process of its own
 def test_the_whole_story(client: CommandLine, karbor: CommandLine, cloud: Cloud, app: Application) -> None:
     story = Story(client, karbor, cloud, app)
     story.look("web", "web-data")

@@ -13,7 +13,7 @@ from karbor.model.resource import Ref
 from karbor.store import operations
 from karbor.testing.rig import Rig
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 class Killed(BaseException):
