@@ -291,7 +291,7 @@ def may_have_twin(entry: Entry) -> bool:
 
 
 def remove_twins(scope: Scope, entry: Entry) -> None:
-    """Remove what else has the tag of an entry that was asked for more than once."""
+    """Remove what else has the tag of an entry that was asked for more than once, when no request can be at work."""
     kind = KINDS[entry.kind]
     if may_have_twin(entry):
         while clock.seconds_since(entry.at) < scope.settings.in_doubt:
